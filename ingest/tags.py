@@ -42,7 +42,7 @@ Token = Annotated[str, AfterValidator(check_token)]
 
 
 class AccessTags(BaseModel):
-    """Who may read a document. With no `allow`, nobody but the owner; `deny` wins over everything, the owner included."""
+    """Who may read a document. With no `allow`, nobody but the owner; `deny` wins, over the owner too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

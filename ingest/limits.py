@@ -1,0 +1,23 @@
+"""What one file may cost. Every figure is a setting; the defaults fit a laptop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseLimits:
+    """Limits on one file, from before it is opened until it is parsed."""
+
+    max_bytes: int = 100_000_000  # size on disk
+    max_unpacked_bytes: int = 400_000_000  # sum of the members of a zip container
+    max_ratio: float = 200.0  # unpacked to packed size of a member of more than 1 MB
+    max_members: int = 10_000  # entries of a zip container
+    max_nesting: int = 200  # depth of a markup tree
+    max_pages: int = 5_000  # pages, slides or sheets
+    max_characters: int = 20_000_000  # of text in one document
+    seconds: float = 120.0  # of parsing, wall clock; then the worker is ended
+    memory_bytes: int = 3_000_000_000  # address space that a worker may add while it parses one file
+    ocr: bool = True  # recognise pages without text when tesseract is installed
+    ocr_languages: str = "eng"  # as tesseract names them, joined by "+"
+    max_ocr_pages: int = 50  # of one document
