@@ -1,0 +1,471 @@
+"""Reads and writes of the ledger. Every public method is one transaction.
+
+A version is written in two steps, so that a process may die at any line and nothing is lost or half-done:
+
+    stage     the version with its text, chunks and encodings is in the ledger; the index does not know it yet
+    (index)   its points replace those of the version before, in one update
+    settle    it is the current version; the one before is superseded
+
+What `unsettled` returns is work that a dead process left: the same index update again, then `settle`.
+
+A superseded version keeps its text, since answers cite it; its chunks go with the next `sweep`. Only `retrieval` and
+the composition root read the ledger directly, and `retrieval` hands nothing on without a ReadScope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ingest.elements import HiddenText
+from ingest.errors import DependencyDown
+from ingest.ledger.rows import (
+    EncodingRow,
+    PassageRow,
+    SourceState,
+    StagedVersion,
+    VersionRow,
+    access_hash,
+    chunk_row,
+    chunk_values,
+    document_values,
+    encoding_row,
+    encoding_values,
+    hidden_values,
+    parse_tags,
+    passage_row,
+    version_row,
+    version_values,
+)
+from ingest.ledger.schema import chunks, documents, encodings, facts, hidden_texts, versions
+from ingest.tags import AccessTags
+
+SCHEMA_REVISION: Final = "0001"  # the newest migration
+_IN_CLAUSE: Final = 500  # values in one IN list, below SQLite's limit on variables
+
+
+class Ledger:
+    """Opened by `open_ledger`, closed once with `close`. Safe to use from several threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._writing = engine.execution_options(immediate=True)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    # -- facts
+
+    def fact(self, name: str) -> str | None:
+        """A single value, None when it was never set."""
+        with self._engine.connect() as db:
+            return db.scalar(sa.select(facts.c.value).where(facts.c.name == name))
+
+    def set_facts(self, values: dict[str, str]) -> None:
+        """Set several single values at once."""
+        with self._writing.begin() as db:
+            db.execute(sa.delete(facts).where(facts.c.name.in_(values)))
+            db.execute(sa.insert(facts), [{"name": name, "value": value} for name, value in values.items()])
+
+    # -- sources and documents
+
+    def source_states(self, tenant: str, source_uris: Sequence[str]) -> dict[str, SourceState]:
+        """Of those sources that have a current version, what it was made from."""
+        query = (
+            sa.select(documents.c.source_uri, documents.c.key, documents.c.id, versions)
+            .join(versions, versions.c.document == documents.c.key)
+            .where(documents.c.tenant == tenant, documents.c.deleting == 0, versions.c.state == "current")
+        )
+        found: dict[str, SourceState] = {}
+        with self._engine.connect() as db:
+            for some in _slices(source_uris):
+                for row in db.execute(query.where(documents.c.source_uri.in_(some))):
+                    found[row.source_uri] = SourceState(
+                        key=row.key,
+                        document_id=row.id,
+                        number=row.number,
+                        content_hash=row.content_hash,
+                        access_hash=row.access_hash,
+                    )
+        return found
+
+    def owners_of(self, tenant: str, ids: Sequence[str]) -> dict[str, str]:
+        """Document id to the source that holds it, for those ids that are taken."""
+        query = sa.select(documents.c.id, documents.c.source_uri).where(documents.c.tenant == tenant)
+        taken: dict[str, str] = {}
+        with self._engine.connect() as db:
+            for some in _slices(ids):
+                taken.update((row.id, row.source_uri) for row in db.execute(query.where(documents.c.id.in_(some))))
+        return taken
+
+    def find(self, tenant: str, reference: str) -> str | None:
+        """The key of a document by its id or its source URI."""
+        query = sa.select(documents.c.key).where(documents.c.tenant == tenant, documents.c.deleting == 0)
+        with self._engine.connect() as db:
+            for column in (documents.c.id, documents.c.source_uri):
+                key: str | None = db.scalar(query.where(column == reference))
+                if key is not None:
+                    return key
+        return None
+
+    def current_versions(self, tenant: str, *, after: str = "", limit: int = 1000) -> list[VersionRow]:
+        """Current versions sorted by document id, without their text."""
+        query = (
+            _select_versions(text=False)
+            .where(documents.c.tenant == tenant, documents.c.deleting == 0, versions.c.state == "current")
+            .where(documents.c.id > after)
+            .order_by(documents.c.id)
+            .limit(limit)
+        )
+        with self._engine.connect() as db:
+            return [version_row(row) for row in db.execute(query)]
+
+    def versions_of(self, key: str, *, text: bool = False) -> list[VersionRow]:
+        """Every version of a document, oldest first."""
+        query = _select_versions(text=text).where(versions.c.document == key, documents.c.deleting == 0)
+        with self._engine.connect() as db:
+            return [version_row(row) for row in db.execute(query.order_by(versions.c.number))]
+
+    def hidden_of(self, key: str, number: int) -> list[HiddenText]:
+        """The quarantine records of a version."""
+        query = sa.select(hidden_texts).where(hidden_texts.c.document == key, hidden_texts.c.version == number)
+        with self._engine.connect() as db:
+            rows = db.execute(query.order_by(hidden_texts.c.ordinal))
+            return [HiddenText(text=row.text, reason=row.reason, place=row.place) for row in rows]
+
+    # -- a version's way in
+
+    def stage(self, staged: Sequence[StagedVersion], tenant: str, encoder: str, fresh: Iterable[EncodingRow]) -> None:
+        """Write versions with state `staged`, and the encodings that they need and the ledger did not have."""
+        with self._writing.begin() as db:
+            _insert_missing(db, documents, [document_values(item, tenant) for item in staged])
+            db.execute(sa.insert(versions), [version_values(item.version) for item in staged])
+            rows = [chunk_values(item.version, chunk) for item in staged for chunk in item.chunks]
+            if rows:
+                db.execute(sa.insert(chunks), rows)
+            hidden = [hidden_values(item.version, n, text) for item in staged for n, text in enumerate(item.hidden)]
+            if hidden:
+                db.execute(sa.insert(hidden_texts), hidden)
+            _insert_missing(db, encodings, [encoding_values(tenant, encoder, row) for row in fresh])
+
+    def settle(self, staged: Sequence[StagedVersion]) -> None:
+        """Make the versions current; the ones before are superseded. Settling twice changes nothing."""
+        now = _now()
+        with self._writing.begin() as db:
+            for item in staged:
+                row = item.version
+                same = (versions.c.document == row.key, versions.c.number == row.number)
+                done = db.execute(
+                    sa.update(versions)
+                    .where(*same, versions.c.state == "staged")
+                    .values(state="current", indexed_access_hash=access_hash(row.tags))
+                )
+                if done.rowcount and row.number > 1:
+                    db.execute(
+                        sa.update(versions)
+                        .where(versions.c.document == row.key, versions.c.number < row.number)
+                        .where(versions.c.state == "current")
+                        .values(state="superseded", superseded_at=now)
+                    )
+
+    def unsettled(self) -> Iterator[StagedVersion]:
+        """Versions that were staged and never settled, one at a time."""
+        with self._engine.connect() as db:
+            keys = db.execute(
+                sa.select(versions.c.document, versions.c.number)
+                .where(versions.c.state == "staged")
+                .order_by(versions.c.document, versions.c.number)
+            ).all()
+        for key, number in keys:
+            yield self.version(key, number)
+
+    def version(self, key: str, number: int) -> StagedVersion:
+        """A version with its text and chunks; raises LookupError when there is none."""
+        with self._engine.connect() as db:
+            query = _select_versions(text=True).where(versions.c.document == key, versions.c.number == number)
+            row = db.execute(query).one_or_none()
+            if row is None:
+                raise LookupError(f"no version {number} of document {key}")
+            mine = sa.select(chunks).where(chunks.c.document == key, chunks.c.version == number)
+            found = tuple(chunk_row(chunk) for chunk in db.execute(mine.order_by(chunks.c.ordinal)))
+        return StagedVersion(version=version_row(row), chunks=found)
+
+    def current_keys(self) -> list[tuple[str, int]]:
+        """Key and number of every current version, in a fixed order."""
+        query = sa.select(versions.c.document, versions.c.number).where(versions.c.state == "current")
+        with self._engine.connect() as db:
+            return [(row.document, row.number) for row in db.execute(query.order_by(versions.c.document))]
+
+    def next_number(self, key: str) -> int:
+        """The number that the document's next version gets."""
+        with self._engine.connect() as db:
+            newest = db.scalar(sa.select(sa.func.max(versions.c.number)).where(versions.c.document == key))
+        return (newest or 0) + 1
+
+    # -- access
+
+    def set_tags(self, key: str, tags: AccessTags) -> None:
+        """Change who may read the current version (and one that is on its way). True for readers at once."""
+        with self._writing.begin() as db:
+            db.execute(
+                sa.update(versions)
+                .where(versions.c.document == key, versions.c.state.in_(("current", "staged")))
+                .values(tags=tags.model_dump_json(), access_hash=access_hash(tags))
+            )
+
+    def mark_indexed(self, key: str, tags: AccessTags) -> None:
+        """Note that the index holds these tags."""
+        with self._writing.begin() as db:
+            db.execute(
+                sa.update(versions)
+                .where(versions.c.document == key, versions.c.state == "current")
+                .values(indexed_access_hash=access_hash(tags))
+            )
+
+    def unindexed_tags(self) -> list[tuple[str, AccessTags]]:
+        """Documents whose tags the index does not hold yet."""
+        query = sa.select(versions.c.document, versions.c.tags).where(
+            versions.c.state == "current", versions.c.access_hash != versions.c.indexed_access_hash
+        )
+        with self._engine.connect() as db:
+            return [(row.document, parse_tags(row.tags)) for row in db.execute(query)]
+
+    # -- removal
+
+    def begin_delete(self, key: str) -> None:
+        """Hide the document from every reader; `finish_delete` removes it."""
+        with self._writing.begin() as db:
+            db.execute(sa.update(documents).where(documents.c.key == key).values(deleting=1))
+
+    def deleting(self) -> list[str]:
+        """Keys of documents whose removal has begun."""
+        with self._engine.connect() as db:
+            return list(db.scalars(sa.select(documents.c.key).where(documents.c.deleting == 1)))
+
+    def finish_delete(self, key: str) -> None:
+        """Remove the document, its versions, chunks and quarantine records, and encodings that nobody else uses."""
+        with self._writing.begin() as db:
+            _drop_chunks(db, chunks.c.document == key)
+            db.execute(sa.delete(documents).where(documents.c.key == key))
+
+    def sweep(self, *, older_than_s: float = 60.0) -> None:
+        """Remove the chunks of versions superseded before that, and encodings that no chunk needs any more.
+
+        The grace period lets a reader who found a chunk just before it was superseded still read it.
+        """
+        old = sa.exists().where(
+            versions.c.document == chunks.c.document,
+            versions.c.number == chunks.c.version,
+            versions.c.state == "superseded",
+            versions.c.superseded_at <= _now(-older_than_s),
+        )
+        with self._writing.begin() as db:
+            _drop_chunks(db, old)
+
+    # -- encodings
+
+    def known_encodings(self, tenant: str, encoder: str, hashes: Sequence[str]) -> dict[str, EncodingRow]:
+        """Those of the hashes that are stored."""
+        query = sa.select(encodings).where(encodings.c.tenant == tenant, encodings.c.encoder == encoder)
+        found: dict[str, EncodingRow] = {}
+        with self._engine.connect() as db:
+            for some in _slices(hashes):
+                for row in db.execute(query.where(encodings.c.hash.in_(some))):
+                    found[row.hash] = encoding_row(row)
+        return found
+
+    def add_encodings(self, tenant: str, encoder: str, rows: Iterable[EncodingRow]) -> None:
+        """Store encodings that chunks of this tenant will need."""
+        with self._writing.begin() as db:
+            _insert_missing(db, encodings, [encoding_values(tenant, encoder, row) for row in rows])
+
+    def drop_encoder(self, encoder: str) -> None:
+        """Remove every encoding of an encoder that no longer serves."""
+        with self._writing.begin() as db:
+            db.execute(sa.delete(encodings).where(encodings.c.encoder == encoder))
+
+    # -- for retrieval
+
+    def passages(self, tenant: str, chunk_ids: Sequence[str]) -> list[PassageRow]:
+        """The chunks of one tenant with their text and tags, in no order; the caller checks who may read them."""
+        latest = versions.alias("latest")
+        query = (
+            sa.select(
+                chunks,
+                documents.c.id.label("document_id"),
+                documents.c.source_uri,
+                versions.c.state,
+                versions.c.title,
+                versions.c.tags,
+                latest.c.tags.label("current_tags"),
+                sa.func.substr(versions.c.text, chunks.c.start + 1, chunks.c.end - chunks.c.start).label("slice"),
+            )
+            .join(documents, documents.c.key == chunks.c.document)
+            .join(versions, (versions.c.document == chunks.c.document) & (versions.c.number == chunks.c.version))
+            .outerjoin(latest, (latest.c.document == chunks.c.document) & (latest.c.state == "current"))
+            .where(documents.c.tenant == tenant, documents.c.deleting == 0)
+        )
+        with self._engine.connect() as db:
+            return [
+                passage_row(row)
+                for some in _slices(chunk_ids)
+                for row in db.execute(query.where(chunks.c.id.in_(some)))
+            ]
+
+    def token_bits(self, tenant: str, encoder: str, chunk_ids: Sequence[str]) -> dict[str, bytes]:
+        """The stored token vectors of chunks, as bytes."""
+        query = sa.select(chunks.c.id, encodings.c.tokens).join(
+            encodings,
+            (encodings.c.hash == chunks.c.encoding_hash)
+            & (encodings.c.tenant == tenant)
+            & (encodings.c.encoder == encoder),
+        )
+        with self._engine.connect() as db:
+            return {
+                row.id: row.tokens
+                for some in _slices(chunk_ids)
+                for row in db.execute(query.where(chunks.c.id.in_(some)))
+            }
+
+    def counts(self) -> dict[str, int]:
+        """How many documents, current chunks, staged versions and quarantine records there are."""
+        current = sa.select(sa.func.count()).select_from(versions).where(versions.c.state == "current")
+        live = (
+            sa.select(sa.func.count())
+            .select_from(
+                chunks.join(
+                    versions, (versions.c.document == chunks.c.document) & (versions.c.number == chunks.c.version)
+                )
+            )
+            .where(versions.c.state == "current")
+        )
+        staged = sa.select(sa.func.count()).select_from(versions).where(versions.c.state == "staged")
+        hidden = sa.select(sa.func.count()).select_from(hidden_texts)
+        named = {"documents": current, "chunks": live, "staged": staged, "hidden_texts": hidden}
+        with self._engine.connect() as db:
+            return {name: int(db.scalar(query) or 0) for name, query in named.items()}
+
+
+def open_ledger(url: str) -> Ledger:
+    """Open the ledger at an SQLAlchemy URL and bring its schema up to date.
+
+    Raises DependencyDown when the database cannot be reached or was made by a newer Groundwire.
+    """
+    engine = _engine(url)
+    with engine.execution_options(immediate=True).begin() as db:
+        _migrate(db)
+    return Ledger(engine)
+
+
+def _engine(url: str) -> sa.Engine:
+    if url.startswith("sqlite"):
+        engine = sa.create_engine(url, connect_args={"timeout": 30.0})
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    sa.event.listen(engine, "handle_error", _explain)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where SQLAlchemy says, schema changes included
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # the index is flushed before a version settles: the ledger must not forget it
+        "foreign_keys=ON",
+        "secure_delete=ON",  # a deleted source leaves no readable bytes in the file
+        "cache_size=-32768",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(db: sa.Connection) -> None:
+    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("immediate") else "BEGIN")
+
+
+def _explain(context: sa.engine.ExceptionContext) -> None:
+    if not isinstance(context.original_exception, Exception) or context.engine is None:
+        return
+    if isinstance(context.sqlalchemy_exception, sa.exc.OperationalError) or context.is_disconnect:
+        context.chained_exception = DependencyDown(
+            context.engine.url.render_as_string(hide_password=True),
+            "ledger_down",
+            f"The ledger cannot be used ({context.original_exception}).",
+            "Check that the database runs, that its folder can be written and that the disk is not full.",
+        )
+
+
+def _migrate(db: sa.Connection) -> None:
+    known = sa.inspect(db).has_table("alembic_version")
+    revision = db.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
+    if revision == SCHEMA_REVISION:
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = db
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise DependencyDown(
+            str(revision),
+            "newer_ledger",
+            f"The ledger has a schema that this version does not know ({error}).",
+            "Use the version of Groundwire that wrote it, or a newer one.",
+        ) from error
+
+
+def _slices(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _IN_CLAUSE):
+        yield values[start : start + _IN_CLAUSE]
+
+
+def _now(offset_s: float = 0.0) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=offset_s)).isoformat(timespec="milliseconds")
+
+
+def _insert_missing(db: sa.Connection, table: sa.Table, rows: list[dict[str, object]]) -> None:
+    if not rows:
+        return
+    if db.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    db.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def _drop_chunks(db: sa.Connection, which: sa.ColumnElement[bool] | sa.Exists) -> None:
+    query = (
+        sa.select(documents.c.tenant, chunks.c.encoding_hash)
+        .join(documents, documents.c.key == chunks.c.document)
+        .where(which)
+        .distinct()
+    )
+    freed: dict[str, list[str]] = {}
+    for row in db.execute(query):
+        freed.setdefault(row.tenant, []).append(row.encoding_hash)
+    db.execute(sa.delete(chunks).where(which))
+    for tenant, hashes in freed.items():
+        used = sa.exists().where(
+            chunks.c.encoding_hash == encodings.c.hash,
+            documents.c.key == chunks.c.document,
+            documents.c.tenant == encodings.c.tenant,
+        )
+        for some in _slices(hashes):
+            db.execute(sa.delete(encodings).where(encodings.c.tenant == tenant, encodings.c.hash.in_(some), ~used))
+
+
+def _select_versions(*, text: bool) -> sa.Select[Any]:
+    columns = [c for c in versions.c if text or c.name != "text"]
+    return sa.select(documents.c.key, documents.c.id, documents.c.source_uri, *columns).join(
+        documents, documents.c.key == versions.c.document
+    )
