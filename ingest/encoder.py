@@ -61,6 +61,10 @@ class Encoder(Protocol):
         """Vectors of a question."""
         ...
 
+    def token_starts(self, text: str) -> NDArray[np.int64]:
+        """The character offsets, ascending, at which the tokens of a whole text begin, however long it is."""
+        ...
+
     def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """For each text an array [tokens, 2] of character offsets, row for row with `Encodings.tokens`."""
         ...
