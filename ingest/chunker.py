@@ -115,8 +115,7 @@ def chunk(canonical: CanonicalText, token_starts: NDArray[np.int64], config: Chu
     ends = token_starts.searchsorted([span.end for span in canonical.spans]).tolist()
     for span, first, last in zip(canonical.spans, starts, ends, strict=True):
         packer.add(_Piece(start=span.start, end=span.end, first=first, last=last, span=span))
-    packer.close()
-    return tuple(packer.chunks)
+    return packer.finish()
 
 
 def encoder_input(title: str, headings: tuple[str, ...], text: str) -> tuple[str, int]:
@@ -169,7 +168,7 @@ class _Packer:
     """Fills one chunk after another."""
 
     def __init__(self, text: str, token_starts: NDArray[np.int64], config: ChunkConfig) -> None:
-        self.chunks: list[Chunk] = []
+        self._chunks: list[Chunk] = []
         self._text = text
         self._starts = token_starts
         self._config = config
@@ -182,20 +181,26 @@ class _Packer:
         is_heading = piece.span.kind == "heading"
         if is_heading:
             if self._is_big():
-                self.close()
+                self._close()
             self._enter(piece.span)
         while piece.start < piece.end and not self._fits(piece):
             piece = self._make_room(piece)
         if piece.start < piece.end:
             self._extend(piece, waits=is_heading)
 
-    def close(self) -> None:
+    def finish(self) -> tuple[Chunk, ...]:
+        """All chunks; headings at the very end that nothing follows are one of their own."""
+        while self._open:
+            self._close()
+        return tuple(self._chunks)
+
+    def _close(self) -> None:
         """Ends the open chunk; headings that wait for their body start the next one."""
         chunk, self._open = self._open, None
         if chunk is None:
             return
         end = chunk.end if chunk.has_body else chunk.waiting[-1].end
-        self.chunks.append(
+        self._chunks.append(
             Chunk(start=chunk.start, end=end, headings=chunk.headings, page=chunk.page, page_end=chunk.page_end)
         )
         if chunk.has_body:
@@ -248,35 +253,37 @@ class _Packer:
         if follows and chunk is not None:
             atomic = whole and piece.span.kind in ("table", "code")
             if self._is_big() or chunk.waiting or atomic:
-                self.close()
+                self._close()
                 return piece
         cut = self._cut(piece, only_sentences=follows and whole)
         if cut <= piece.start:
-            self.close()
+            self._close()
             return piece
         at = int(self._starts.searchsorted(cut))
         end = piece.start + len(self._text[piece.start : cut].rstrip())
         self._extend(_Piece(start=piece.start, end=end, first=piece.first, last=at, span=piece.span))
-        self.close()
+        self._close()
         return _Piece(start=self._skip_space(cut), end=piece.end, first=at, last=piece.last, span=piece.span)
 
     def _cut(self, piece: _Piece, *, only_sentences: bool) -> int:
         """The best place to cut `piece` so that its beginning fits; `piece.start` when none is good enough."""
         start, first = (self._open.start, self._open.first) if self._open else (piece.start, piece.first)
-        limit = self._reach(start, first)
-        crumb = max(self._config.min_tokens, 1)  # what is left has to be bigger
-        if piece.last - crumb > piece.first:
+        reach = self._reach(start, first)
+        crumb = max(self._config.min_tokens, 1)
+        limit = reach
+        if piece.last - crumb > piece.first:  # what is left should be able to stand alone
             limit = min(limit, int(self._starts[piece.last - crumb]))
-        if self._open is None:
-            limit = max(limit, piece.start + 1)
-        if limit <= piece.start:
-            return piece.start
         floor = max(piece.start, start + (limit - start) // 4)
         for breaks in (_SENTENCE_END,) if only_sentences else (_SENTENCE_END, _WORD_END):
             for match in reversed(list(breaks.finditer(self._text, piece.start, limit))):
                 if match.end() > floor and self._is_between_clusters(match.end(), piece.start):
                     return match.end()
-        return piece.start if only_sentences else self._last_cluster_end(piece, limit)
+        if only_sentences:
+            return piece.start
+        cut = self._last_cluster_end(piece.start, limit) or self._last_cluster_end(piece.start, reach)
+        if cut is None:  # one cluster is longer than a chunk
+            return piece.start if self._open else max(reach, piece.start + 1)
+        return cut
 
     def _reach(self, start: int, first: int) -> int:
         """Where a chunk that starts at `start` with token `first` has to end at the latest."""
@@ -289,11 +296,8 @@ class _Packer:
             return True
         return any(end == at for end in self._cluster_ends(start, at))
 
-    def _last_cluster_end(self, piece: _Piece, limit: int) -> int:
-        last = max(self._cluster_ends(piece.start, limit), default=piece.start)
-        if last == piece.start and self._open is None:
-            return limit  # one cluster longer than a chunk
-        return last
+    def _last_cluster_end(self, start: int, limit: int) -> int | None:
+        return max(self._cluster_ends(start, limit), default=None)
 
     def _cluster_ends(self, start: int, limit: int) -> Iterator[int]:
         """Ends of the grapheme clusters from the boundary `start` up to `limit`."""
