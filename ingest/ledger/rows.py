@@ -100,6 +100,15 @@ class PassageRow:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """The token vectors of a chunk, unchecked."""
+
+    chunk_id: str
+    tags: AccessTags
+    tokens: NDArray[np.uint8]  # [tokens, dimensions / 8]
+
+
 @lru_cache(maxsize=4096)
 def parse_tags(text: str) -> AccessTags:
     """AccessTags from the JSON that the ledger keeps."""
@@ -158,6 +167,12 @@ def passage_row(row: Any) -> PassageRow:
         current_tags=parse_tags(row.current_tags) if row.current_tags else None,
         text=row.slice,
     )
+
+
+def token_row(row: Any) -> TokenRow:
+    """The token vectors of a chunk from their joined row; `size` is the length of a float32 vector in bytes."""
+    tokens = np.frombuffer(row.tokens, dtype=np.uint8).reshape(-1, row.size // 32)
+    return TokenRow(chunk_id=row.id, tags=parse_tags(row.tags), tokens=tokens)
 
 
 def encoding_row(row: Any) -> EncodingRow:

@@ -28,6 +28,7 @@ from ingest.ledger.rows import (
     PassageRow,
     SourceState,
     StagedVersion,
+    TokenRow,
     VersionRow,
     access_hash,
     chunk_row,
@@ -38,6 +39,7 @@ from ingest.ledger.rows import (
     hidden_values,
     parse_tags,
     passage_row,
+    token_row,
     version_row,
     version_values,
 )
@@ -317,20 +319,37 @@ class Ledger:
                 for row in db.execute(query.where(chunks.c.id.in_(some)))
             ]
 
-    def token_bits(self, tenant: str, encoder: str, chunk_ids: Sequence[str]) -> dict[str, bytes]:
-        """The stored token vectors of chunks, as bytes."""
-        query = sa.select(chunks.c.id, encodings.c.tokens).join(
-            encodings,
-            (encodings.c.hash == chunks.c.encoding_hash)
-            & (encodings.c.tenant == tenant)
-            & (encodings.c.encoder == encoder),
+    def neighbours(self, tenant: str, chunk_id: str) -> list[str]:
+        """The ids of the chunks right before and after one, in reading order."""
+        here = chunks.alias("here")
+        query = (
+            sa.select(chunks.c.id)
+            .join(here, (here.c.document == chunks.c.document) & (here.c.version == chunks.c.version))
+            .join(documents, documents.c.key == chunks.c.document)
+            .where(documents.c.tenant == tenant, here.c.id == chunk_id)
+            .where(chunks.c.ordinal.in_((here.c.ordinal - 1, here.c.ordinal + 1)))
         )
         with self._engine.connect() as db:
-            return {
-                row.id: row.tokens
-                for some in _slices(chunk_ids)
-                for row in db.execute(query.where(chunks.c.id.in_(some)))
-            }
+            return list(db.scalars(query.order_by(chunks.c.ordinal)))
+
+    def token_bits(self, tenant: str, encoder: str, chunk_ids: Sequence[str]) -> list[TokenRow]:
+        """The stored token vectors of chunks, with the tags that guard them; the caller checks who may read them."""
+        query = (
+            sa.select(chunks.c.id, versions.c.tags, encodings.c.tokens, sa.func.length(encodings.c.dense).label("size"))
+            .join(documents, documents.c.key == chunks.c.document)
+            .join(versions, (versions.c.document == chunks.c.document) & (versions.c.number == chunks.c.version))
+            .join(
+                encodings,
+                (encodings.c.hash == chunks.c.encoding_hash)
+                & (encodings.c.tenant == tenant)
+                & (encodings.c.encoder == encoder),
+            )
+            .where(documents.c.tenant == tenant, documents.c.deleting == 0)
+        )
+        with self._engine.connect() as db:
+            return [
+                token_row(row) for some in _slices(chunk_ids) for row in db.execute(query.where(chunks.c.id.in_(some)))
+            ]
 
     def counts(self) -> dict[str, int]:
         """How many documents, current chunks, staged versions and quarantine records there are."""
@@ -357,8 +376,11 @@ def open_ledger(url: str) -> Ledger:
     Raises DependencyDown when the database cannot be reached or was made by a newer Groundwire.
     """
     engine = _engine(url)
-    with engine.execution_options(immediate=True).begin() as db:
-        _migrate(db)
+    try:
+        with engine.execution_options(immediate=True).begin() as db:
+            _migrate(db)
+    except sa.exc.OperationalError as error:  # no connection, no event
+        raise _down(error.orig) from error
     return Ledger(engine)
 
 
@@ -390,15 +412,17 @@ def _begin_sqlite(db: sa.Connection) -> None:
 
 
 def _explain(context: sa.engine.ExceptionContext) -> None:
-    if not isinstance(context.original_exception, Exception) or context.engine is None:
-        return
     if isinstance(context.sqlalchemy_exception, sa.exc.OperationalError) or context.is_disconnect:
-        context.chained_exception = DependencyDown(
-            context.engine.url.render_as_string(hide_password=True),
-            "ledger_down",
-            f"The ledger cannot be used ({context.original_exception}).",
-            "Check that the database runs, that its folder can be written and that the disk is not full.",
-        )
+        context.chained_exception = _down(context.original_exception)
+
+
+def _down(error: BaseException | None) -> DependencyDown:
+    return DependencyDown(
+        "ledger",
+        "ledger_down",
+        f"The ledger cannot be used ({error}).",
+        "Check that the database runs, that its folder can be written and that the disk is not full.",
+    )
 
 
 def _migrate(db: sa.Connection) -> None:
