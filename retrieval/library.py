@@ -84,7 +84,7 @@ class Library:
     async def _versions(self, scope: ReadScope, document_id: str, *, text: bool) -> list[VersionRow]:
         key = document_key(scope.tenant, document_id)
         rows = await asyncio.to_thread(self._ledger.versions_of, key, text=text)
-        current = next((row for row in rows if row.state == "current"), None)
+        current = next((row for row in rows if row.state == "current"), rows[-1] if rows else None)
         if current is None or not scope.permits(current.tags):
             return []
         return [row for row in rows if scope.permits(row.tags)]

@@ -1,0 +1,78 @@
+"""Every setting, from the environment (`GROUNDWIRE_…`) and the command line. No other module reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.tags import Classification
+
+
+class Settings(BaseSettings):
+    """What a home runs on. The defaults need no service and no key."""
+
+    model_config = SettingsConfigDict(env_prefix="GROUNDWIRE_", frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path(".groundwire"), description="Folder that holds all state.")
+
+    # stores
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL of the ledger; default: SQLite at home.")
+    qdrant_url: str | None = Field(default=None, description="Qdrant server; default: the engine in process, at home.")
+    qdrant_api_key: SecretStr | None = Field(default=None, description="Key of the Qdrant server.")
+    qdrant_shards: int = Field(default=1, ge=1, description="Shards of the collection.")
+    qdrant_replicas: int = Field(default=1, ge=1, description="Copies of each shard.")
+    index_deadline_s: float = Field(default=30.0, gt=0, description="Longest wait for one call of the index.")
+
+    # encoder
+    encoder_model: str = Field(default="all-MiniLM-L6-v2", description="sentence-transformers model: name or folder.")
+    encoder_runtime: Literal["auto", "openvino", "torch"] = Field(default="auto", description="What runs the model.")
+    encoder_device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where torch runs it.")
+    encoder_cache: Path | None = Field(default=None, description="Folder for models from the hub; default: the hub's.")
+    encoder_download: bool = Field(default=True, description="Whether a model may be fetched from the hub.")
+    encoder_max_tokens: int = Field(default=256, ge=16, description="Longest input of the encoder, in tokens.")
+    encoder_threads: int | None = Field(default=None, ge=1, description="CPU threads; default: all cores.")
+    query_prefix: str = Field(default="", description="Put before each question, for models that want one.")
+    passage_prefix: str = Field(default="", description="Put before each passage, for models that want one.")
+
+    # ingest
+    workers: int = Field(default=2, ge=1, description="Processes that parse files.")
+    batch_chunks: int = Field(default=512, ge=1, description="Chunks that are encoded and committed together.")
+    chunk_tokens: int = Field(default=240, ge=16, description="Longest chunk, in tokens of the encoder.")
+    max_file_bytes: int = Field(default=100_000_000, ge=1, description="Largest file.")
+    max_unpacked_bytes: int = Field(default=400_000_000, ge=1, description="Largest sum of a container's members.")
+    max_pages: int = Field(default=5_000, ge=1, description="Most pages, slides or sheets of a file.")
+    max_characters: int = Field(default=20_000_000, ge=1, description="Longest text of one document.")
+    parse_seconds: float = Field(default=120.0, gt=0, description="Longest time to parse one file.")
+    parse_memory_bytes: int = Field(default=3_000_000_000, ge=1, description="Memory to parse one file.")
+    ocr: bool = Field(default=True, description="Recognise pages without text, when tesseract is installed.")
+    ocr_languages: str = Field(default="eng", description="As tesseract names them, joined by +.")
+
+    # who asks
+    groups_file: Path | None = Field(default=None, description="YAML: group to groups that contain it; default: none.")
+    local_clearance: str = Field(
+        default=Classification.regulated.name, description="Clearance of whoever uses the command line."
+    )
+
+    # questions
+    evidence_k: int = Field(default=10, ge=1, le=100, description="Passages that an answer may draw on.")
+    max_question_characters: int = Field(default=10_000, ge=1, description="Longest question.")
+
+    # server
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8321, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    api_keys_file: Path | None = Field(default=None, description="YAML of API keys; default: `api-keys.yaml` at home.")
+    open_access: bool = Field(default=False, description="Serve without a key; every caller is the local user.")
+    max_body_bytes: int = Field(default=1_000_000, ge=1, description="Largest body of a request.")
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.database_url or f"sqlite:///{(self.home / 'ledger.db').absolute()}"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this process owns the index at home."""
+        return self.qdrant_url is None
