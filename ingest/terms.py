@@ -30,28 +30,29 @@ B: Final = 0.4  # how much a long passage is held against itself
 AVERAGE_TERMS: Final = 80  # terms of a passage of about 200 tokens, stop words left out
 MAX_WORD: Final = 64  # characters of a word that count, so that a run of base64 costs no more than a word
 GRAM: Final = 5  # characters of a gram, taken from words that are longer
-GRAM_WEIGHT: Final = 0.5  # of a word's grams in a question, divided by the root of their number: they are not independent
+GRAM_WEIGHT: Final = 0.5  # of a word's grams in a question, over the root of their number: they depend on each other
 
-STOP_WORDS: Final = frozenset(
-    "a an and are as at be by for from has he in is it its of on that the to was were will with this these those or"
-    " not which who what when where how".split()
-)
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+STOP_WORDS: Final = _set("""
+    a an and are as at be by for from has he in is it its of on that the to was were will with this these those or not
+    which who what when where how""")
 # The most frequent words of other languages in Latin script: more of them than English ones, and it is not English.
-_FOREIGN_WORDS: Final = (
-    frozenset(
-        "der die das und ist nicht den von zu mit ein eine im des auf sich dem für als auch werden"  # German
-        " de la el los las que en un una del se por con para su"  # Spanish
-        " le les et est dans une du au pour qui sur pas par"  # French
-        " il di che della per non sono gli nel"  # Italian
-        " os da do em não uma dos na ao"  # Portuguese
-        " van het een niet op zijn voor"  # Dutch
-        " och att som det och är på av til og ikke"  # Scandinavian
-        " w z się i nie jest je ve že az és egy hogy ja ei on"  # Polish, Czech, Hungarian, Finnish
-        " ve bir bu için ile olarak și în nu pe din cu care"  # Turkish, Romanian
-        " và của là có trong được các".split()  # Vietnamese
-    )
-    - STOP_WORDS
-)
+# German, Spanish, French, Italian, Portuguese, Dutch, Scandinavian, Polish to Finnish, Turkish, Romanian, Vietnamese.
+_FOREIGN_WORDS: Final = _set("""
+    der die das und ist nicht den von zu mit ein eine im des auf sich dem für als auch werden
+    de la el los las que en un una del se por con para su
+    le les et est dans une du au pour qui sur pas par
+    il di che della per non sono gli nel
+    os da do em não uma dos na ao
+    van het een niet op zijn voor
+    och att som det är på av til og ikke
+    w z się i nie jest je ve že az és egy hogy ja ei on
+    bir bu için ile olarak și în nu pe din cu care
+    và của là có trong được các""") - STOP_WORDS
 
 _ASCII_WORDS = re.compile(r"[a-z0-9_]+")
 _WORDS = regex.compile(r"[\p{L}\p{M}\p{N}_]+")
@@ -171,7 +172,7 @@ def _stem(word: str) -> str:
     if not word.isascii():
         language = next((name for script, name in _STEMMERS if script.search(word)), language)
     with _stemming:
-        return _stemmer(language).stemWord(word)
+        return str(_stemmer(language).stemWord(word))
 
 
 @cache
