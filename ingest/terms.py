@@ -42,7 +42,8 @@ STOP_WORDS: Final = _set("""
     which who what when where how""")
 # The most frequent words of other languages in Latin script: more of them than English ones, and it is not English.
 # German, Spanish, French, Italian, Portuguese, Dutch, Scandinavian, Polish to Finnish, Turkish, Romanian, Vietnamese.
-_FOREIGN_WORDS: Final = _set("""
+_FOREIGN_WORDS: Final = (
+    _set("""
     der die das und ist nicht den von zu mit ein eine im des auf sich dem für als auch werden
     de la el los las que en un una del se por con para su
     le les et est dans une du au pour qui sur pas par
@@ -52,7 +53,9 @@ _FOREIGN_WORDS: Final = _set("""
     och att som det är på av til og ikke
     w z się i nie jest je ve že az és egy hogy ja ei on
     bir bu için ile olarak și în nu pe din cu care
-    và của là có trong được các""") - STOP_WORDS
+    và của là có trong được các""")
+    - STOP_WORDS
+)
 
 _ASCII_WORDS = re.compile(r"[a-z0-9_]+")
 _WORDS = regex.compile(r"[\p{L}\p{M}\p{N}_]+")
