@@ -1,0 +1,58 @@
+"""`groundwire ask`: an answer with citations that were checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli import ANSWER_IS_NO
+from api.cli.options import common, load_settings, make_principal, print_json, run, who
+
+if TYPE_CHECKING:
+    from orchestrator.contract import Answer
+    from orchestrator.settings import Settings
+    from retrieval.access import Principal
+
+
+@click.command("ask")
+@click.argument("question")
+@click.option("--model", default="extractive", show_default=True, metavar="ROUTE", help="Which model answers.")
+@who
+@common
+def command(question: str, model: str, home: Path | None, as_json: bool, **asker: Any) -> None:
+    """Answer QUESTION from documents that the asker may read, or say that they do not carry it (exit code 1)."""
+    settings = load_settings(home)
+    answer = run(_ask(settings, make_principal(settings, **asker), question, model))
+    if as_json:
+        print_json(answer.model_dump(mode="json"))
+    else:
+        _show(answer)
+    if answer.status != "answered":
+        raise click.exceptions.Exit(ANSWER_IS_NO)
+
+
+async def _ask(settings: Settings, principal: Principal, question: str, model: str) -> Answer:
+    from orchestrator.services import open_services
+
+    async with open_services(settings) as services:
+        return await services.ask(question, services.scope(principal), model=model)
+
+
+def _show(answer: Answer) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    out = Console()
+    if answer.status != "answered":
+        out.print("No answer: what you may read does not carry this question.")
+        return
+    out.print(Text(answer.answer, style="bold"))
+    for number, citation in enumerate((c for claim in answer.claims for c in claim.citations), start=1):
+        place = f", page {citation.page}" if citation.page else ""
+        where = f"{citation.document_id} version {citation.version} [{citation.start}:{citation.end}]"
+        out.print(Text(f"\n[{number}] {citation.title}{place}  ({where})", style="dim"))
+        out.print(Text(f"    “{' '.join(citation.quote.split())}”"))
+    kind = "calibrated" if answer.confidence.calibrated else "uncalibrated"
+    out.print(Text(f"\nconfidence {answer.confidence.score:.2f} ({kind}), model {answer.model}", style="dim"))
