@@ -30,7 +30,7 @@ from ingest.media_types import (
     UNREAD,
 )
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+OLE_SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FILE_PASS, _BOUND_SHEET = 0x2F, 0x85  # record types of [MS-XLS]
 _OLE_UNREAD = (("visiodocument", "a Visio drawing"), ("contents", "a Works document"), ("props9", "a Project plan"))
 _SAMPLE = 65_536  # bytes in which a text shows itself
@@ -39,7 +39,6 @@ _BYTE_ORDER_MARKS = (  # the longer ones first: UTF-32 begins as UTF-16 does
     (b"\0\0\xfe\xff", "utf-32-be"),
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
-    (b"\xef\xbb\xbf", "utf-8"),
 )
 _NOT_TEXT = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\ufffd]")
 _NOT_TEXT_SHARE = 0.01  # of the characters of a sample; about 10% where data is compressed or random
@@ -92,7 +91,7 @@ def _detect(data: bytes, name: str, limits: ParseLimits) -> str:
         return "image/bmp"
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _detect_zip(data, name, limits)
-    if data.startswith(_OLE):
+    if data.startswith(OLE_SIGNATURE):
         return _detect_ole(data, name)
     _refuse_archive(data, name)
     for signature, words in UNREAD:
@@ -297,20 +296,28 @@ def _workbook_is_encrypted(stream: bytes) -> bool:
 # Text
 
 
+def wide_codec(data: bytes) -> str | None:
+    """The codec of a text in UTF-16 or UTF-32, None for one with a byte per ASCII character.
+
+    Without a byte order mark UTF-16 shows by its zeros: in most alphabets every second byte often is one.
+    """
+    sample = data[:_SAMPLE]
+    marked = next((codec for mark, codec in _BYTE_ORDER_MARKS if sample.startswith(mark)), None)
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if marked or max(even, odd) < len(sample) * 0.15 or min(even, odd) > max(even, odd) * 0.05:
+        return marked
+    return "utf-16-be" if even > odd else "utf-16-le"
+
+
 def _text_sample(data: bytes) -> str | None:
     """The beginning of `data` if it can be text, with one character per byte where the encoding is not a wide one."""
-    sample = data[:_SAMPLE]
-    codec = next((codec for mark, codec in _BYTE_ORDER_MARKS if sample.startswith(mark)), None) or _wide_codec(sample)
-    text = sample.decode(codec or "latin-1", "replace").lstrip("\ufeff")
+    text = (
+        data[:_SAMPLE]
+        .decode(wide_codec(data) or "latin-1", "replace")
+        .removeprefix("\ufeff")
+        .removeprefix("\xef\xbb\xbf")
+    )
     return text if len(_NOT_TEXT.findall(text)) <= len(text) * _NOT_TEXT_SHARE else None
-
-
-def _wide_codec(sample: bytes) -> str | None:
-    """UTF-16 without a byte order mark: in most alphabets every second byte is often zero, and the others never are."""
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if max(even, odd) < len(sample) * 0.15 or min(even, odd) > max(even, odd) * 0.05:
-        return None
-    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 def _detect_text(data: bytes, text: str, name: str, limits: ParseLimits) -> str:

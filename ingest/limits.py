@@ -21,3 +21,4 @@ class ParseLimits:
     ocr: bool = True  # recognise pages without text when tesseract is installed
     ocr_languages: str = "eng"  # as tesseract names them, joined by "+"
     max_ocr_pages: int = 50  # of one document
+    max_embedded: int = 3  # levels of files within files, such as a mail attached to a mail

@@ -29,6 +29,11 @@ OFFICE_MAIN_PARTS = {
     _MACRO + "excel.sheet.binary.macroEnabled.main": XLSB,
 }
 
+
+def _office_parser(media_type: str) -> str:
+    return "docx" if "word" in media_type else "tables" if "sheet" in media_type else "pptx"
+
+
 # Media type -> module of ingest.parsers that reads it. This is the allow-list.
 PARSERS = {
     "application/pdf": "pdf",
@@ -39,9 +44,9 @@ PARSERS = {
     **dict.fromkeys(("text/plain", "text/vtt", "text/x-rst", "text/calendar"), "text"),
     **dict.fromkeys(("application/json", "application/x-ndjson", "application/xml"), "text"),
     **dict.fromkeys(("text/csv", "text/tab-separated-values"), "tables"),
-    **{kind: "tables" if "sheet" in kind else "office" for kind in OFFICE_MAIN_PARTS.values()},
+    **{kind: _office_parser(kind) for kind in OFFICE_MAIN_PARTS.values()},
     XLSB: "legacy",
-    FLAT_WORD: "office",
+    FLAT_WORD: "docx",
     **{_ODF + kind: "odf" for kind in ("text", "text-template", "presentation", "presentation-template", "graphics")},
     **{_ODF + kind: "tables" for kind in ("spreadsheet", "spreadsheet-template")},
     **{_ODF + kind + "-flat-xml": "odf" for kind in ("text", "presentation", "spreadsheet", "graphics")},
@@ -74,7 +79,8 @@ TEXT_EXTENSIONS = {
 BINARY_EXTENSIONS = {
     "pdf": "pdf",
     **dict.fromkeys(("png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp", "gif"), "image"),
-    **dict.fromkeys(("docx", "docm", "dotx", "dotm", "pptx", "pptm", "ppsx", "ppsm", "potx"), "office"),
+    **dict.fromkeys(("docx", "docm", "dotx", "dotm"), "docx"),
+    **dict.fromkeys(("pptx", "pptm", "ppsx", "ppsm", "potx"), "pptx"),
     **dict.fromkeys(("xlsx", "xlsm", "xltx", "ods", "ots"), "tables"),
     "xlsb": "legacy",
     **dict.fromkeys(("odt", "ott", "odp", "otp", "odg"), "odf"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
+from ingest.codepoints import reveal
 from ingest.elements import ParsedDocument
 from ingest.errors import FileRefused
 from ingest.guard import inspect
@@ -24,7 +25,7 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
     media_type = inspect(data, name, limits)
     parser = import_module(f"ingest.parsers.{PARSERS[media_type]}")
     try:
-        document: ParsedDocument = parser.parse(data, name, limits)
+        document = reveal(parser.parse(data, name, limits))
     except (FileRefused, MemoryError):
         raise
     except RecursionError:
@@ -46,3 +47,13 @@ def _check_text(document: ParsedDocument, name: str, limits: ParseLimits) -> Non
         known = "All of its text is hidden." if document.hidden else "No text was found in it."
         cause = " ".join((known, *document.notes))
         raise FileRefused(name, "no_text", cause, "Leave it out, or export it with its text.")
+
+
+def parse_within(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument | str:
+    """A file that lies within another one, or a note for a person on why it was left out."""
+    if limits.max_embedded <= 0:
+        return f"{name} was left out: it lies too deep within other files."
+    try:
+        return parse(data, name, replace(limits, max_embedded=limits.max_embedded - 1))
+    except FileRefused as error:
+        return f"{name} was left out: {error.cause}"
