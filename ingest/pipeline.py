@@ -12,13 +12,12 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ingest.chunker import ChunkConfig
+from ingest.chunker import ChunkConfig, encoder_input
 from ingest.encoder import Encoder
 from ingest.errors import FileRefused, GroundwireError, RecordRefused
 from ingest.ledger.rows import ChunkRow, EncodingRow, StagedVersion, VersionRow, access_hash, document_key
@@ -310,11 +309,28 @@ class Pipeline:
     # -- what a dead process left
 
     async def _settle(self, staged: Sequence[StagedVersion]) -> None:
-        await self._sink.put([await asyncio.to_thread(self.indexed, item) for item in staged])
+        await self._sink.put([await asyncio.to_thread(self._indexed, item) for item in staged])
         await asyncio.to_thread(self._ledger.settle, staged)
 
-    def indexed(self, staged: StagedVersion) -> IndexedVersion:
-        """A version of the ledger with its vectors; those that the present encoder never made are made and kept."""
+    async def rebuild(self) -> tuple[int, int]:
+        """Put every version that serves, or is about to, into an empty index; how many documents and chunks those are.
+
+        A version whose vectors the present encoder never made is encoded on the way.
+        """
+        documents = chunks = size = 0
+        batch: list[IndexedVersion] = []
+        for key, number in await asyncio.to_thread(self._ledger.serving_keys):
+            staged = await asyncio.to_thread(self._ledger.version, key, number)
+            batch.append(await asyncio.to_thread(self._indexed, staged))
+            documents, chunks, size = documents + 1, chunks + len(staged.chunks), size + len(staged.chunks)
+            if size >= self._config.batch_chunks:
+                await self._sink.put(batch)
+                batch, size = [], 0
+        if batch:
+            await self._sink.put(batch)
+        return documents, chunks
+
+    def _indexed(self, staged: StagedVersion) -> IndexedVersion:
         tenant = staged.version.tags.tenant
         texts = {chunk.encoding_hash: self._input(staged, chunk) for chunk in staged.chunks}
         known = self._ledger.known_encodings(tenant, self._encoder.id, list(texts))
@@ -325,8 +341,6 @@ class Pipeline:
         return IndexedVersion(staged=staged, dense=[vectors[chunk.encoding_hash].dense for chunk in staged.chunks])
 
     def _input(self, staged: StagedVersion, chunk: ChunkRow) -> str:
-        from ingest.chunker import encoder_input
-
         text = staged.version.text[chunk.start : chunk.end]
         return encoder_input(staged.version.title, chunk.headings, text)[0]
 
@@ -340,8 +354,6 @@ class Pipeline:
 
 
 def _named(source: Source, known_id: str | None, owners: dict[str, str]) -> Source:
-    from dataclasses import replace
-
     if known_id is not None:
         return replace(source, id=known_id)
     taken = source.id in owners and owners[source.id] != source.uri
@@ -407,17 +419,3 @@ def _place(source: Source) -> str:
 def _first(group: BaseExceptionGroup[GroundwireError]) -> GroundwireError:
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def files_gone(uris: Iterable[str], folders: Sequence[Path]) -> list[str]:
-    """Those file URIs that lie in one of the folders and whose file no longer exists."""
-    from urllib.parse import unquote, urlsplit
-
-    roots = [folder.resolve() for folder in folders]
-    gone = []
-    for uri in uris:
-        if uri.startswith("file:"):
-            path = Path(unquote(urlsplit(uri).path))
-            if any(path.is_relative_to(root) for root in roots) and not path.exists():
-                gone.append(uri)
-    return gone

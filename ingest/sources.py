@@ -10,10 +10,11 @@ import fnmatch
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
@@ -117,6 +118,28 @@ def distinct_id(wanted: str, uri: str) -> str:
     return f"{wanted}~{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
 
 
+def check_tags(item: str, fields: Mapping[str, Any]) -> AccessTags:
+    """The tags that these fields make; raises RecordRefused naming `item` and the first field that cannot be used."""
+    try:
+        return AccessTags.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = f"The tag {'.'.join(str(part) for part in first['loc'])} cannot be used: {first['msg']}."
+        raise RecordRefused(item, "bad_tags", cause, "Correct the tag and ingest the document again.") from error
+
+
+def files_gone(uris: Iterable[str], folders: Sequence[Path]) -> list[str]:
+    """Those file URIs that lie in one of the folders and whose file no longer exists."""
+    roots = [folder.resolve() for folder in folders]
+    gone = []
+    for uri in uris:
+        if uri.startswith("file:"):
+            path = Path(unquote(urlsplit(uri).path))
+            if any(path.is_relative_to(root) for root in roots) and not path.exists():
+                gone.append(uri)
+    return gone
+
+
 def _folder(root: Path, defaults: Mapping[str, object], tags: TagsFile) -> Iterator[Source | Failure]:
     for folder, names, files in os.walk(root):
         names[:] = sorted(name for name in names if not name.startswith("."))
@@ -139,7 +162,7 @@ def _file(path: Path, wanted: str, folder: _FolderAccess, tags: TagsFile) -> Ite
         if path.suffix.lower() == ".jsonl":
             yield from _records(path, own, tags)
         else:
-            made = _access_tags(str(path), own)
+            made = check_tags(str(path), own)
             yield Source(id=wanted, uri=path.as_uri(), tags=made, name=path.name, path=path)
     except GroundwireError as error:
         yield Failure(path=str(path), error=error)
@@ -164,7 +187,7 @@ def _record(place: str, record: dict[str, Any], access: Mapping[str, Any], tags:
     if not isinstance(text, str) or not text.strip():
         raise RecordRefused(place, "no_text", "The record has no text.", 'Put the document\'s content in "text".')
     own = {name: record[name] for name in TAG_FIELDS & record.keys() if record[name] is not None}
-    made = _access_tags(place, _merge(_merge(access, tags.fields_for(str(identity))), own))
+    made = check_tags(place, _merge(_merge(access, tags.fields_for(str(identity))), own))
     uri = record.get("source_uri") or f"record:{identity}"
     heading = title if isinstance(title, str) and title.strip() else None
     return Source(id=str(identity), uri=str(uri), tags=made, name=str(identity), text=text, title=heading)
@@ -199,7 +222,7 @@ def _tag_line(place: str, line: dict[str, Any], base: Path) -> tuple[str, dict[s
     if unknown:
         cause = f"There is no tag {', '.join(sorted(unknown))}."
         raise RecordRefused(place, "unknown_tag", cause, f"Use {', '.join(sorted(TAG_FIELDS))}.")
-    _access_tags(place, fields)
+    check_tags(place, fields)
     if isinstance(line.get("id"), str):
         return line["id"], fields
     if isinstance(line.get("path"), str):
@@ -254,7 +277,7 @@ def _read_access_file(file: Path) -> tuple[dict[str, Any], list[tuple[str, Mappi
         if unknown:
             cause = f"For {where} it names {', '.join(sorted(unknown))}, which is no tag."
             raise BadInput(str(file), "bad_access_file", cause, step)
-        _access_tags(str(file), fields)
+        check_tags(str(file), fields)
     return content, list(files.items())
 
 
@@ -267,12 +290,3 @@ def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 def _listed(value: object) -> list[object]:
     return [value] if isinstance(value, str) or not isinstance(value, list | tuple | set | frozenset) else [*value]
-
-
-def _access_tags(item: str, fields: Mapping[str, Any]) -> AccessTags:
-    try:
-        return AccessTags.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        cause = f"The tag {'.'.join(str(part) for part in first['loc'])} cannot be used: {first['msg']}."
-        raise RecordRefused(item, "bad_tags", cause, "Correct the tag and ingest the document again.") from error

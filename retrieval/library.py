@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ingest.elements import HiddenText
 from ingest.ledger.rows import PassageRow, VersionRow, document_key
 from ingest.ledger.store import Ledger
 from retrieval.access import ReadScope
@@ -80,6 +81,12 @@ class Library:
                 break
             after = page[-1].document_id
         return found[:limit]
+
+    async def hidden(self, scope: ReadScope, version: VersionRow) -> list[HiddenText]:
+        """The hidden text that was kept out of a version that may be read."""
+        if not scope.permits(version.tags):
+            return []
+        return await asyncio.to_thread(self._ledger.hidden_of, version.key, version.number)
 
     async def _versions(self, scope: ReadScope, document_id: str, *, text: bool) -> list[VersionRow]:
         key = document_key(scope.tenant, document_id)

@@ -22,7 +22,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ingest.elements import HiddenText
-from ingest.errors import DependencyDown
+from ingest.errors import BadInput, DependencyDown
 from ingest.ledger.rows import (
     EncodingRow,
     PassageRow,
@@ -115,6 +115,24 @@ class Ledger:
                     return key
         return None
 
+    def tags_of(self, tenant: str, reference: str) -> AccessTags:
+        """Who may read a document now, named by id or source URI; raises BadInput when there is none."""
+        query = sa.select(versions.c.tags).where(
+            versions.c.document == self.find(tenant, reference), versions.c.state == "current"
+        )
+        with self._engine.connect() as db:
+            tags: str | None = db.scalar(query)
+        if tags is None:
+            raise BadInput(
+                reference, "no_such_document", "There is no such document.", "See `groundwire documents list`."
+            )
+        return parse_tags(tags)
+
+    def source_uris(self, tenant: str) -> list[str]:
+        """The source of every document of a tenant."""
+        with self._engine.connect() as db:
+            return list(db.scalars(sa.select(documents.c.source_uri).where(documents.c.tenant == tenant)))
+
     def current_versions(self, tenant: str, *, after: str = "", limit: int = 1000) -> list[VersionRow]:
         """Current versions sorted by document id, without their text."""
         query = (
@@ -197,17 +215,17 @@ class Ledger:
             found = tuple(chunk_row(chunk) for chunk in db.execute(mine.order_by(chunks.c.ordinal)))
         return StagedVersion(version=version_row(row), chunks=found)
 
-    def current_keys(self) -> list[tuple[str, int]]:
-        """Key and number of every current version, in a fixed order."""
-        query = sa.select(versions.c.document, versions.c.number).where(versions.c.state == "current")
+    def serving_keys(self) -> list[tuple[str, int]]:
+        """Key and number of the newest staged or current version of every document, in a fixed order."""
+        query = (
+            sa.select(versions.c.document, sa.func.max(versions.c.number).label("number"))
+            .join(documents, documents.c.key == versions.c.document)
+            .where(versions.c.state.in_(("staged", "current")), documents.c.deleting == 0)
+            .group_by(versions.c.document)
+            .order_by(versions.c.document)
+        )
         with self._engine.connect() as db:
-            return [(row.document, row.number) for row in db.execute(query.order_by(versions.c.document))]
-
-    def next_number(self, key: str) -> int:
-        """The number that the document's next version gets."""
-        with self._engine.connect() as db:
-            newest = db.scalar(sa.select(sa.func.max(versions.c.number)).where(versions.c.document == key))
-        return (newest or 0) + 1
+            return [(row.document, row.number) for row in db.execute(query)]
 
     # -- access
 

@@ -1,0 +1,316 @@
+"""The composition root: every part of a home, made from the settings and put together here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.errors import BadInput
+from orchestrator.home import Home
+from orchestrator.settings import Settings
+from retrieval.access import Principal, ReadScope, read_scope
+
+if TYPE_CHECKING:
+    from retrieval.search import Retriever
+
+    from ingest.encoder import Encoder
+    from ingest.ledger.store import Ledger
+    from ingest.pipeline import Pipeline, PipelineConfig, Progress
+    from ingest.report import IngestReport
+    from ingest.tags import AccessTags
+    from orchestrator.asking import Asker
+    from orchestrator.contract import Answer
+    from retrieval.index import VectorIndex
+    from retrieval.library import Library
+
+Parents = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The open parts of a home. Made by `open_services`."""
+
+    settings: Settings
+    ledger: Ledger
+    encoder: Encoder
+    index: VectorIndex
+    library: Library
+    retriever: Retriever
+    pipeline: Pipeline
+    asker: Asker
+    parents: Parents
+
+    def scope(self, principal: Principal) -> ReadScope:
+        """What the principal may read now, nested groups included."""
+        return read_scope(principal, parents=self.parents)
+
+    async def ingest(
+        self,
+        paths: Sequence[Path],
+        defaults: Mapping[str, object],
+        tags: Path | None = None,
+        *,
+        keep_missing: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> IngestReport:
+        """Take paths in with these default tags, and remove documents whose file is gone from one of the folders.
+
+        Raises BadInput when the default tags cannot be used.
+        """
+        from ingest.sources import check_tags, discover, read_tags_file
+
+        check_tags("the command line", defaults)
+        tags_file, failures = read_tags_file(tags) if tags else (None, [])
+        tenant = str(defaults.get("tenant", "default"))
+        removed = 0 if keep_missing else await self._remove_missing(tenant, paths)
+        report = await self.pipeline.ingest(discover(paths, defaults, tags_file), progress)
+        report.removed = removed
+        report.failed = [*failures, *report.failed, *(tags_file.unused() if tags_file else ())]
+        return report
+
+    async def set_access(self, tenant: str, document: str, changes: Mapping[str, Any]) -> AccessTags:
+        """Change some tags of a document; true for every reader when this returns. Raises BadInput."""
+        from ingest.sources import check_tags
+
+        tags = self.ledger.tags_of(tenant, document)
+        changed = check_tags(document, tags.model_dump() | dict(changes))
+        key = self.ledger.find(tenant, document)
+        assert key is not None  # tags_of has found it
+        await self.pipeline.set_access(key, changed)
+        return changed
+
+    async def ask(self, question: str, scope: ReadScope, *, model: str = "extractive") -> Answer:
+        """Answer a question from what the scope may read. Raises BadInput for a question or a model of no use."""
+        if model != "extractive":
+            raise BadInput(model, "unknown_model", "There is no such model route.", "Use --model extractive.")
+        return await self.asker.ask(question, scope)
+
+    async def _remove_missing(self, tenant: str, paths: Sequence[Path]) -> int:
+        from ingest.sources import files_gone
+
+        folders = [path for path in paths if path.is_dir()]
+        gone = files_gone(await asyncio.to_thread(self.ledger.source_uris, tenant), folders) if folders else []
+        for uri in gone:
+            key = self.ledger.find(tenant, uri)
+            if key is not None:
+                await self.pipeline.delete(key)
+        return len(gone)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open a home whole, finish what a process that died there had begun, and close it in the end.
+
+    Raises HomeBusy when another process owns it, BadInput when it was indexed with another encoder, DependencyDown
+    when a part of it cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.embedded:
+            stack.enter_context(Home(settings.home))
+        ledger = stack.enter_context(open_ledger_at(settings))
+        encoder = await asyncio.to_thread(_open_encoder, settings)
+        name = _check_facts(ledger, encoder, settings)
+        index = await _open_index(settings, encoder.dimensions, name)
+        stack.push_async_callback(index.close)
+        services = _assemble(settings, ledger, encoder, index)
+        await services.pipeline.recover()
+        yield services
+
+
+@contextmanager
+def open_ledger_at(settings: Settings) -> Iterator[Ledger]:
+    """The ledger alone: needs neither encoder nor index, and no ownership of the home."""
+    from ingest.errors import DependencyDown
+    from ingest.ledger.store import open_ledger
+
+    if settings.database_url is None:
+        try:
+            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            cause = f"The folder cannot be made ({error.strerror})."
+            step = "Choose another with --home, or correct its permissions."
+            raise DependencyDown(str(settings.home), "home_not_writable", cause, step) from error
+    ledger = open_ledger(settings.ledger_url)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def open_library(settings: Settings) -> Iterator[tuple[Library, Callable[[Principal], ReadScope]]]:
+    """Stored text alone, with the way from a principal to a scope."""
+    from retrieval.library import Library
+
+    parents = _read_groups(settings)
+    with open_ledger_at(settings) as ledger:
+        yield Library(ledger, ledger.fact("encoder") or ""), lambda principal: read_scope(principal, parents=parents)
+
+
+async def reindex(settings: Settings) -> dict[str, Any]:
+    """Build a new index from the ledger with the encoder of the settings, then switch to it and drop the old one."""
+    async with AsyncExitStack() as stack:
+        if settings.embedded:
+            stack.enter_context(Home(settings.home))
+        ledger = stack.enter_context(open_ledger_at(settings))
+        encoder = await asyncio.to_thread(_open_encoder, settings)
+        before, old_encoder = ledger.fact("index"), ledger.fact("encoder")
+        name = _next_index(before)
+        await _drop_index(settings, name)  # of a run that died
+        index = await _open_index(settings, encoder.dimensions, name)
+        stack.push_async_callback(index.close)
+        pipeline = _assemble(settings, ledger, encoder, index).pipeline
+        documents, chunks = await pipeline.rebuild()
+        await asyncio.to_thread(ledger.set_facts, _facts(encoder, name))
+        await pipeline.recover()
+        if old_encoder is not None and old_encoder != encoder.id:
+            await asyncio.to_thread(ledger.drop_encoder, old_encoder)
+        if before is not None:
+            await _drop_index(settings, before)
+        return {"documents": documents, "chunks": chunks, "index": name, "encoder": encoder.id}
+
+
+def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: VectorIndex) -> Services:
+    from retrieval.publisher import Publisher
+    from retrieval.search import Retriever
+
+    from ingest.pipeline import Pipeline
+    from orchestrator.asking import Asker
+    from retrieval.library import Library
+
+    library = Library(ledger, encoder.id)
+    retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters)
+    return Services(
+        settings=settings,
+        ledger=ledger,
+        encoder=encoder,
+        index=index,
+        library=library,
+        retriever=retriever,
+        pipeline=Pipeline(ledger, encoder, Publisher(index), _pipeline_config(settings, encoder)),
+        asker=Asker(retriever, library, encoder, k=settings.evidence_k),
+        parents=_read_groups(settings),
+    )
+
+
+def _pipeline_config(settings: Settings, encoder: Encoder) -> PipelineConfig:
+    from ingest.chunker import ChunkConfig
+    from ingest.limits import ParseLimits
+    from ingest.pipeline import PipelineConfig
+
+    limits = ParseLimits(
+        max_bytes=settings.max_file_bytes,
+        max_unpacked_bytes=settings.max_unpacked_bytes,
+        max_pages=settings.max_pages,
+        max_characters=settings.max_characters,
+        seconds=settings.parse_seconds,
+        memory_bytes=settings.parse_memory_bytes,
+        ocr=settings.ocr,
+        ocr_languages=settings.ocr_languages,
+    )
+    chunking = ChunkConfig(max_tokens=min(settings.chunk_tokens, encoder.max_tokens))
+    return PipelineConfig(
+        limits=limits, chunking=chunking, workers=settings.workers, batch_chunks=settings.batch_chunks
+    )
+
+
+def _open_encoder(settings: Settings) -> Encoder:
+    from ingest.encoders import EncoderConfig, open_encoder
+
+    return open_encoder(
+        EncoderConfig(
+            model=settings.encoder_model,
+            runtime=settings.encoder_runtime,
+            device=settings.encoder_device,
+            cache=settings.encoder_cache,
+            allow_download=settings.encoder_download,
+            max_tokens=settings.encoder_max_tokens,
+            query_prefix=settings.query_prefix,
+            passage_prefix=settings.passage_prefix,
+            threads=settings.encoder_threads,
+        )
+    )
+
+
+def _check_facts(ledger: Ledger, encoder: Encoder, settings: Settings) -> str:
+    """The name of the index that serves; leftovers of others are removed."""
+    name, indexed_with = ledger.fact("index"), ledger.fact("encoder")
+    if name is None or indexed_with is None:
+        name = _next_index(None)
+        ledger.set_facts(_facts(encoder, name))
+    elif indexed_with != encoder.id:
+        raise BadInput(
+            str(settings.home),
+            "encoder_changed",
+            f"The home was indexed with {indexed_with}, and the settings name {encoder.id}.",
+            "Run `groundwire reindex` to change over, or set the encoder back.",
+        )
+    if settings.embedded:
+        for folder in _index_root(settings).glob("*"):
+            if folder.name != name:
+                shutil.rmtree(folder, ignore_errors=True)
+    return name
+
+
+def _facts(encoder: Encoder, index: str) -> dict[str, str]:
+    return {"encoder": encoder.id, "index": index}
+
+
+def _next_index(name: str | None) -> str:
+    return f"chunks-{int(name.rsplit('-', 1)[1]) + 1 if name else 1}"
+
+
+def _index_root(settings: Settings) -> Path:
+    return settings.home / "index"
+
+
+async def _open_index(settings: Settings, dimensions: int, name: str) -> VectorIndex:
+    from retrieval.chunk_index import index_config
+
+    config = index_config(dimensions)
+    if settings.qdrant_url is None:
+        from retrieval.edge import open_edge
+
+        return await open_edge(_index_root(settings) / name, config, deadline=settings.index_deadline_s)
+    from retrieval.qdrant_server import open_server
+
+    return await open_server(
+        settings.qdrant_url,
+        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
+        collection=f"groundwire-{name}",
+        config=config,
+        replication_factor=settings.qdrant_replicas,
+        shard_number=settings.qdrant_shards,
+        deadline=settings.index_deadline_s,
+    )
+
+
+async def _drop_index(settings: Settings, name: str) -> None:
+    if settings.qdrant_url is None:
+        await asyncio.to_thread(shutil.rmtree, _index_root(settings) / name, ignore_errors=True)
+        return
+    from retrieval.qdrant_server import drop_collection
+
+    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    await drop_collection(settings.qdrant_url, api_key=key, collection=f"groundwire-{name}")
+
+
+def _read_groups(settings: Settings) -> Parents:
+    """Group to the groups that contain it, from the settings' file; raises BadInput for a file of another shape."""
+    if settings.groups_file is None:
+        return {}
+    import yaml
+
+    item, step = str(settings.groups_file), "Write `group: [groups that contain it]`, one a line."
+    try:
+        content = yaml.safe_load(settings.groups_file.read_text("utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInput(item, "bad_groups_file", f"The groups cannot be read ({error}).", step) from error
+    if not isinstance(content, dict) or not all(isinstance(parents, list) for parents in content.values()):
+        raise BadInput(item, "bad_groups_file", "The file is no mapping of names to lists.", step)
+    return {str(group): frozenset(map(str, parents)) for group, parents in content.items()}
