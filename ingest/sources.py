@@ -269,7 +269,7 @@ def _read_access_file(file: Path) -> tuple[dict[str, Any], list[tuple[str, Mappi
         content = yaml.safe_load(file.read_text("utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(str(file), "bad_access_file", f"The file is no YAML ({error}).", step) from error
-    files = content.pop("files", None) or {} if isinstance(content, dict) else None
+    files = content.pop("files", {}) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(files, dict):
         raise BadInput(str(file), "bad_access_file", "The file is no mapping.", step)
     for where, fields in [("the folder", content), *files.items()]:
