@@ -191,6 +191,12 @@ class Page:
             self._fonts[font] = any(word in lowered for word in _BOLD) or bool(flags & _FORCE_BOLD)
         return bool(font) and self._fonts[font]
 
+    def has_picture(self) -> bool:
+        """Whether the page shows anything at all, read from a small drawing of it."""
+        scale = min(1.0, 500 / max(self.width, self.height, 1.0))
+        pixels = self.render(scale)
+        return int(pixels.max()) - int(pixels.min()) > 32
+
     def objects(self) -> PageObjects:
         """Everything the page draws, form XObjects taken apart, annotations last."""
         rows = list(self._walk(self._at, raw.FPDFPage_CountObjects(self._page.raw), _page_object, None, 0))
