@@ -67,7 +67,7 @@ _WORD_END = re.compile(r"\s+|[、，；：,;)\]}」』）]\s*")
 _APART = re.compile("[\n -~\u3001-\u3020\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uff01-\uff5e]{2}")  # never one cluster
 _CLUSTER = regex.compile(r"\X")
 _WITH_DIGITS = re.compile(r"\d+")
-_CONTEXT_CHARACTERS = 160  # about 40 tokens of title and headings in front of a chunk
+_CONTEXT_BYTES = 160  # of title and headings in front of a chunk: about 40 tokens in any script
 
 
 def canonicalise(elements: Sequence[Element]) -> CanonicalText:
@@ -122,16 +122,14 @@ def encoder_input(title: str, headings: tuple[str, ...], text: str) -> tuple[str
     """What the encoder sees of a chunk, and the offset at which the chunk's own text starts in it.
 
     One line of title and headings goes first, as far as they are not in the text, the outer headings dropped before the
-    inner ones where it grows beyond 160 characters.
+    inner ones where it grows beyond 160 bytes.
     """
     lines = set(text.split("\n"))
     context = list(dict.fromkeys(" ".join(part.split()) for part in (title, *headings) if part not in lines))
     context = [part for part in context if part]
-    while len(context) > 2 and len(" > ".join(context)) > _CONTEXT_CHARACTERS:
+    while len(context) > 2 and len(" > ".join(context).encode()) > _CONTEXT_BYTES:
         del context[1]
-    line = " > ".join(context)
-    if len(line) > _CONTEXT_CHARACTERS:
-        line = line[:_CONTEXT_CHARACTERS].rsplit(None, 1)[0]
+    line = " > ".join(context).encode()[:_CONTEXT_BYTES].decode(errors="ignore").rstrip()
     return (f"{line}\n{text}", len(line) + 1) if line else (text, 0)
 
 

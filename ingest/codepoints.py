@@ -46,7 +46,7 @@ class Removed:
 
     start: int  # in the source text
     end: int  # in the source text
-    kind: str  # tag, variation, zero_width, override or other
+    kind: str  # tag, variation, emoji_style, zero_width, override or other
     text: str  # what it spells, else the code points by number
 
 
@@ -70,7 +70,7 @@ class Stripped:
             HiddenText(text=run.text, reason="invisible_code_points", place=place)
             for run in self.removed
             if run.kind in ("tag", "variation", "override")
-            or (run.kind == "zero_width" and run.end - run.start >= _CARRIES_BITS)
+            or (run.kind in ("zero_width", "emoji_style") and run.end - run.start >= _CARRIES_BITS)
         )
 
 
@@ -180,6 +180,8 @@ def _as_ascii(tags: str) -> str:
 def _kind(char: str) -> str:
     if "\U000e0000" <= char <= "\U000e007f":
         return "tag"
+    if char in "\ufe0e\ufe0f":
+        return "emoji_style"
     if "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef":
         return "variation"
     if char in "\u202d\u202e":
