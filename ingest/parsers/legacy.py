@@ -1,0 +1,132 @@
+"""The binary formats of Office 97 to 2003, and XLSB: turned into their successors, which have parsers of their own.
+
+XLS is read with xlrd. For DOC, PPT and XLSB LibreOffice does the turning, where it is installed.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ingest.elements import ParsedDocument
+from ingest.errors import FileRefused
+from ingest.limits import ParseLimits
+
+_SUCCESSORS = {"worddocument": "docx", "powerpoint document": "pptx"}  # OLE stream -> format to turn it into
+
+
+def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
+    """As its successor is parsed. Raises FileRefused: `needs_libreoffice`, `unreadable`, `too_slow`, `encrypted`."""
+    from ingest.parsers import parse as parse_any
+
+    successor = _successor(data)
+    turned = _turn_workbook(data, name) if successor is None else _turn(data, name, successor, limits)
+    return parse_any(turned, f"{Path(name).stem}.{successor or 'xlsx'}", limits)
+
+
+def _successor(data: bytes) -> str | None:
+    """The format that LibreOffice should turn `data` into, None for XLS."""
+    if data.startswith(b"PK"):
+        return "xlsx"
+    import olefile
+
+    with olefile.OleFileIO(io.BytesIO(data)) as container:
+        streams = {entry[0].lower() for entry in container.listdir()}
+    return next((successor for stream, successor in _SUCCESSORS.items() if stream in streams), None)
+
+
+def _turn(data: bytes, name: str, successor: str, limits: ParseLimits) -> bytes:
+    program = shutil.which("soffice") or shutil.which("libreoffice")
+    if program is None:
+        cause = "The file is in an old binary format of Office, which only LibreOffice can read."
+        raise FileRefused(
+            name, "needs_libreoffice", cause, f"Install LibreOffice, or save the file as {successor.upper()}."
+        )
+    with tempfile.TemporaryDirectory(prefix="groundwire-") as folder:
+        source = Path(folder, "source.bin")
+        source.write_bytes(data)
+        profile = f"-env:UserInstallation={Path(folder, 'profile').as_uri()}"  # its own, so that several can run
+        command = [program, profile, "--headless", "--norestore", "--convert-to", successor, "--outdir", folder, source]
+        try:
+            subprocess.run(command, timeout=limits.seconds, capture_output=True, check=False)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            cause = f"LibreOffice took longer than {limits.seconds:g} seconds to read it."
+            raise FileRefused(name, "too_slow", cause, "Split it, or raise the limit on seconds.") from None
+        turned = Path(folder, f"source.{successor}")
+        if not turned.exists():
+            cause = "LibreOffice could not read it."
+            raise FileRefused(name, "unreadable", cause, f"Open it and save it as {successor.upper()}.")
+        return turned.read_bytes()
+
+
+# XLS
+
+
+def _turn_workbook(data: bytes, name: str) -> bytes:
+    """The workbook's values and what is hidden in it, as XLSX."""
+    import openpyxl
+    import xlrd  # type: ignore[import-untyped]
+
+    try:
+        old = xlrd.open_workbook(file_contents=data, formatting_info=True, logfile=io.StringIO())
+    except xlrd.XLRDError as error:
+        code = "encrypted" if "encrypted" in str(error) else "unreadable"
+        raise FileRefused(name, code, f"The workbook cannot be read ({error}).", "Save it as XLSX.") from None
+    new = openpyxl.Workbook()
+    new.remove(new.active)
+    for sheet in old.sheets():
+        target = new.create_sheet(sheet.name)
+        target.sheet_state = ("visible", "hidden", "veryHidden")[sheet.visibility]
+        _copy_cells(sheet, target, old.datemode)
+        _copy_hidden(sheet, target)
+    out = io.BytesIO()
+    new.save(out)
+    return out.getvalue()
+
+
+def _copy_cells(sheet: Any, target: Any, datemode: int) -> None:
+    import xlrd
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    for row in range(sheet.nrows):
+        for column, cell in enumerate(sheet.row(row)):
+            if cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
+                continue
+            copy = target.cell(row + 1, column + 1)
+            if cell.ctype == xlrd.XL_CELL_TEXT:
+                copy.value = ILLEGAL_CHARACTERS_RE.sub("", cell.value)
+                copy.data_type = "s"  # also where it begins with "="
+            elif cell.ctype == xlrd.XL_CELL_DATE:
+                copy.value = _date(cell.value, datemode)
+            elif cell.ctype == xlrd.XL_CELL_ERROR:
+                copy.value = xlrd.error_text_from_code.get(cell.value, "#ERROR")
+            else:
+                copy.value = bool(cell.value) if cell.ctype == xlrd.XL_CELL_BOOLEAN else cell.value
+                copy.number_format = sheet.book.format_map[sheet.book.xf_list[cell.xf_index].format_key].format_str
+
+
+def _date(value: float, datemode: int) -> Any:
+    """A date, a time of day, or the number itself where it is none."""
+    import xlrd
+    from xlrd.xldate import xldate_as_datetime  # type: ignore[import-untyped]
+
+    try:
+        moment = xldate_as_datetime(value, datemode)
+    except (xlrd.xldate.XLDateError, ValueError, OverflowError):
+        return value
+    return moment.time() if 0 <= value < 1 else moment
+
+
+def _copy_hidden(sheet: Any, target: Any) -> None:
+    from openpyxl.utils import get_column_letter
+
+    for row, info in sheet.rowinfo_map.items():
+        if info.hidden:
+            target.row_dimensions[row + 1].hidden = True
+    for column, info in sheet.colinfo_map.items():
+        if info.hidden:
+            target.column_dimensions[get_column_letter(column + 1)].hidden = True
