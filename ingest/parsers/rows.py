@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ingest.elements import Element
 
@@ -28,6 +28,34 @@ def table_elements(
     names = filled[0] if has_header else []
     body = filled[1:] if has_header else filled
     return [Element(text=text, kind="table", page=page) for text in _windows(names, body)]
+
+
+def sheet_elements(rows: Iterable[Sequence[str]]) -> list[Element]:
+    """Elements of a sheet: rows of one cell are paragraphs, blocks of rows between empty ones are tables."""
+    elements: list[Element] = []
+    block: list[Sequence[str]] = []
+    for row in (*rows, ()):
+        filled = [cell for cell in row if cell.strip()]
+        if filled and (len(filled) > 1 or block):
+            block.append(row)
+            continue
+        elements += _block_elements(block)
+        block = []
+        elements += [Element(text=cell.strip()) for cell in filled]
+    return elements
+
+
+def _block_elements(block: list[Sequence[str]]) -> list[Element]:
+    """A table without the columns that are empty all over, and the single cells below it as notes."""
+    notes: list[Element] = []
+    while block and sum(1 for cell in block[-1] if cell.strip()) == 1 and max(map(len, block)) > 2:
+        notes.insert(0, Element(text=next(cell.strip() for cell in block.pop() if cell.strip())))
+    columns = [
+        at
+        for at in range(max(map(len, block), default=0))
+        if any(row[at : at + 1] and row[at].strip() for row in block)
+    ]
+    return table_elements([[row[at] if at < len(row) else "" for at in columns] for row in block]) + notes
 
 
 def _looks_like_header(rows: list[list[str]]) -> bool:

@@ -42,9 +42,9 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
 def parse_record(text: str, name: str, limits: ParseLimits) -> ParsedDocument:
     """The text of a record: Markdown if it has headings as Markdown writes them, else plain text."""
     if _ATX_HEADING.search(text):
-        from ingest.parsers import markdown
+        from ingest.parsers.markdown import parse_text
 
-        return markdown.parse_text(text, name, limits)
+        return parse_text(text, name, limits)
     return reveal(_plain(text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
