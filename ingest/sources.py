@@ -113,6 +113,15 @@ def discover(
             yield Failure(path=str(given), error=FileRefused(str(given), "missing", cause, step))
 
 
+def from_records(records: Sequence[dict[str, Any]], defaults: Mapping[str, object]) -> Iterator[Source | Failure]:
+    """The sources that records of a .jsonl file would be; failures are placed by number, from 1."""
+    for number, record in enumerate(records, start=1):
+        try:
+            yield _record(f"record {number}", record, defaults, TagsFile(path=Path()))
+        except GroundwireError as error:
+            yield Failure(path=f"record {number}", error=error)
+
+
 def distinct_id(wanted: str, uri: str) -> str:
     """Another id for a file whose wanted id belongs to another source; the same on every run."""
     return f"{wanted}~{hashlib.sha256(uri.encode()).hexdigest()[:8]}"

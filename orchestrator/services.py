@@ -73,6 +73,13 @@ class Services:
         report.failed = [*failures, *report.failed, *(tags_file.unused() if tags_file else ())]
         return report
 
+    async def ingest_records(self, records: Sequence[dict[str, Any]], tenant: str, owner: str) -> IngestReport:
+        """Take records in as a .jsonl file would bring them; a record cannot choose its tenant."""
+        from ingest.sources import from_records
+
+        own = [record | {"tenant": tenant} for record in records]
+        return await self.pipeline.ingest(from_records(own, {"owner": owner}))
+
     async def set_access(self, tenant: str, document: str, changes: Mapping[str, Any]) -> AccessTags:
         """Change some tags of a document; true for every reader when this returns. Raises BadInput."""
         from ingest.sources import check_tags

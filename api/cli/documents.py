@@ -27,9 +27,8 @@ def command() -> None:
 @common
 def list_(limit: int, after: str, home: Path | None, as_json: bool, **asker: Any) -> None:
     """List the documents that the asker may read, sorted by id."""
-    from orchestrator.services import open_library
-
     from api.views import document_json
+    from orchestrator.services import open_library
 
     settings = load_settings(home)
     with open_library(settings) as (library, scope_of):
@@ -48,9 +47,8 @@ def list_(limit: int, after: str, home: Path | None, as_json: bool, **asker: Any
 @common
 def show(document: str, home: Path | None, as_json: bool, **asker: Any) -> None:
     """Print what is known of DOCUMENT: versions, access, notes, and the hidden text that was kept out."""
-    from orchestrator.services import open_library
-
     from api.views import document_json
+    from orchestrator.services import open_library
 
     settings = load_settings(home)
     with open_library(settings) as (library, scope_of):

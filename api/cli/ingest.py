@@ -58,9 +58,10 @@ async def _ingest(
     keep_missing: bool,
     quiet: bool,
 ) -> IngestReport:
-    from orchestrator.services import open_services
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from orchestrator.services import open_services
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:

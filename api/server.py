@@ -1,0 +1,66 @@
+"""Runs the HTTP API with uvicorn, behind API keys unless told otherwise."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import uvicorn
+
+from api.cli.options import local_user, make_principal, run
+from api.http import make_app
+from api.keys import CURATOR, KeyRing, load_keys, make_first_key
+from ingest.errors import BadInput
+from orchestrator.services import open_services
+from orchestrator.settings import Settings
+from retrieval.access import Principal
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(settings: Settings, *, as_json: bool = False) -> None:
+    """Serve until stopped. Raises BadInput for open access on an address that others reach."""
+    run(_serve(settings, _callers(settings), as_json=as_json))
+
+
+async def _serve(settings: Settings, callers: KeyRing | Principal, *, as_json: bool) -> None:
+    async with open_services(settings) as services:
+        app = make_app(nullcontext(services), settings, callers)
+        listener = _listen(settings)
+        host, port = listener.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        print(json.dumps({"url": url}) if as_json else f"Serving {settings.home} on {url}", flush=True)  # noqa: T201
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        cause = f"Nothing can listen on {settings.host}:{settings.port} ({error.strerror})."
+        raise BadInput("--port", "port_taken", cause, "Choose another with --port; 0 takes any free one.") from error
+
+
+def _callers(settings: Settings) -> KeyRing | Principal:
+    if settings.open_access:
+        if settings.host not in LOOPBACK:
+            cause = f"Open access on {settings.host} would let everyone read everything."
+            raise BadInput("--open", "open_to_others", cause, "Serve on 127.0.0.1, or use API keys.")
+        return make_principal(
+            settings, subject=None, groups="", roles=CURATOR, tenant="default", clearance=None, regions=""
+        )
+    file = settings.api_keys_file or settings.home / "api-keys.yaml"
+    if not file.exists():
+        _announce_key(file)
+    return load_keys(file)
+
+
+def _announce_key(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = make_first_key(file, local_user())
+    print(f"Made an API key for you. It is shown this once: {key}", file=sys.stderr)  # noqa: T201
