@@ -43,13 +43,13 @@ class ModelFolder:
 
 
 def open_model_folder(model: str, *, cache: Path | None = None, allow_download: bool = True) -> ModelFolder:
-    """Finds `model` as a folder, as the bundled default, or by name on the hub, and reads its configuration.
+    """Finds `model` as the bundled default, as a folder, or by name on the hub, and reads its configuration.
 
     Raises `DependencyDown` where it is not found or its weights are not the ones expected, `BadInput` where a file that
     the encoder needs is missing or unreadable.
     """
     path = _locate(model, cache, allow_download)
-    name = path.name if Path(model).is_dir() else model
+    name = Path(model).name if Path(model).is_dir() else model
     try:
         return _read(path, name)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -63,12 +63,11 @@ def open_model_folder(model: str, *, cache: Path | None = None, allow_download: 
 
 
 def _locate(model: str, cache: Path | None, allow_download: bool) -> Path:
+    bundled = _locate_bundled(model) if model in _BUNDLED else None
+    if bundled is not None:
+        return bundled
     if Path(model).is_dir():
         return Path(model).resolve()
-    if model in _BUNDLED:
-        bundled = _locate_bundled(model)
-        if bundled is not None:
-            return bundled
     return _locate_on_hub(model, cache, allow_download)
 
 

@@ -75,13 +75,14 @@ class TextTokenizer:
         n = 220 tokens which hold a token of probability p at least once (Poisson). Unigram vocabularies state p. Those
         of WordPiece and BPE are ordered by frequency, so that Zipf's law (Zipf, 1949) gives p = 1 / (rank * H) with the
         harmonic number H of the vocabulary's size. Single characters are listed in code order instead and all count as
-        rank 100.
+        rank 100. A piece that the vocabulary does not know tells nothing.
         """
         if self._idf is None:
             self._idf = _vocabulary_idf(json.loads(self._tokenizer.to_str()))
         weights = self._idf[tokenized.ids[tokenized.rows]]
         silent = [not any(map(str.isalnum, text[start:end])) for start, end in tokenized.spans]
         weights[silent] = 0
+        weights[tokenized.ids[tokenized.rows] == self._unknown] = 0
         return weights
 
     def _cut(self, encoding: Any, prefix_length: int) -> Tokenized:

@@ -65,6 +65,7 @@ class TorchForward:
 
 
 def _load(folder: ModelFolder, device: str) -> Any:
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
@@ -77,7 +78,7 @@ def _load(folder: ModelFolder, device: str) -> Any:
             local_files_only=True,
             model_kwargs={"use_safetensors": True, "dtype": "float32"},
         )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise BadInput(
             folder.name,
             "encoder_model_unreadable",
