@@ -41,6 +41,7 @@ class Services:
     index: VectorIndex
     library: Library
     retriever: Retriever
+    publisher: Publisher
     pipeline: Pipeline
     asker: Asker
     parents: Parents
@@ -183,14 +184,14 @@ async def reindex(settings: Settings) -> dict[str, Any]:
 
 
 def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: VectorIndex) -> Services:
-    from retrieval.publisher import Publisher
     from retrieval.search import Retriever
 
     from ingest.pipeline import Pipeline
     from orchestrator.asking import Asker
     from retrieval.library import Library
+    from retrieval.publisher import Publisher
 
-    library = Library(ledger, encoder.id)
+    library, publisher = Library(ledger, encoder.id), Publisher(index)
     retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters)
     return Services(
         settings=settings,
@@ -199,7 +200,8 @@ def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: Vecto
         index=index,
         library=library,
         retriever=retriever,
-        pipeline=Pipeline(ledger, encoder, Publisher(index), _pipeline_config(settings, encoder)),
+        publisher=publisher,
+        pipeline=Pipeline(ledger, encoder, publisher, _pipeline_config(settings, encoder)),
         asker=Asker(retriever, library, encoder, k=settings.evidence_k),
         parents=_read_groups(settings),
     )

@@ -1,0 +1,88 @@
+"""What a home needs and whether it is there: the checks behind `groundwire doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from dataclasses import dataclass
+
+from ingest.errors import GroundwireError
+from orchestrator.services import Services, open_services
+from orchestrator.settings import Settings
+
+LOW_DISK_BYTES = 1_000_000_000  # about what 50,000 chunks with their vectors take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The outcome of one check."""
+
+    check: str
+    state: str  # ok, missing (something optional), failed
+    detail: str
+    next_step: str = ""
+
+
+async def diagnose(settings: Settings) -> list[Finding]:
+    """Every check, in a fixed order; none raises."""
+    findings = [_disk(settings)]
+    try:
+        async with open_services(settings) as services:
+            findings += await _parts(services)
+    except GroundwireError as error:
+        findings.append(Finding(check=error.code, state="failed", detail=error.cause, next_step=error.next_step))
+    return [*findings, *_optionals()]
+
+
+def _optionals() -> list[Finding]:
+    torch = "pip install 'groundwire[torch]'"
+    return [
+        _program("tesseract", "pages without text are not read", "Install tesseract to recognise scanned pages."),
+        _program("soffice", "old .doc and .ppt files are refused", "Install LibreOffice to read them."),
+        _module("en_core_web_sm", "a rule-based tokeniser stands in", "pip install en_core_web_sm, if it matters."),
+        _module("sentence_transformers", "only encoders that OpenVINO runs can be used", torch),
+    ]
+
+
+async def _parts(services: Services) -> list[Finding]:
+    counts = services.ledger.counts()
+    points = await services.publisher.count()
+    agree = points == counts["chunks"]
+    return [
+        Finding(check="home", state="ok", detail=str(services.settings.home)),
+        Finding(check="encoder", state="ok", detail=services.encoder.id),
+        Finding(check="ledger", state="ok", detail=", ".join(f"{n} {name}" for name, n in counts.items())),
+        Finding(
+            check="index",
+            state="ok" if agree else "failed",
+            detail=f"{points} points for {counts['chunks']} chunks",
+            next_step="" if agree else "Run `groundwire reindex`.",
+        ),
+    ]
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.home if settings.home.exists() else settings.home.absolute().parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Finding(check="disk", state="failed", detail=str(error), next_step="Choose another home with --home.")
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < LOW_DISK_BYTES:
+        return Finding(check="disk", state="failed", detail=detail, next_step="Make room, or move the home.")
+    return Finding(check="disk", state="ok", detail=detail)
+
+
+def _program(name: str, without: str, step: str) -> Finding:
+    path = shutil.which(name)
+    return _optional(name, path, without, step)
+
+
+def _module(name: str, without: str, step: str) -> Finding:
+    return _optional(name, "installed" if importlib.util.find_spec(name) else None, without, step)
+
+
+def _optional(name: str, found: str | None, without: str, step: str) -> Finding:
+    if found:
+        return Finding(check=name, state="ok", detail=found)
+    return Finding(check=name, state="missing", detail=f"optional; without it {without}", next_step=step)
