@@ -16,8 +16,6 @@ from orchestrator.settings import Settings
 from retrieval.access import Principal, ReadScope, read_scope
 
 if TYPE_CHECKING:
-    from retrieval.search import Retriever
-
     from ingest.encoder import Encoder
     from ingest.ledger.store import Ledger
     from ingest.pipeline import Pipeline, PipelineConfig, Progress
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.contract import Answer
     from retrieval.index import VectorIndex
     from retrieval.library import Library
+    from retrieval.publisher import Publisher
+    from retrieval.search import Retriever
 
 Parents = Mapping[str, frozenset[str]]
 
@@ -184,12 +184,11 @@ async def reindex(settings: Settings) -> dict[str, Any]:
 
 
 def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: VectorIndex) -> Services:
-    from retrieval.search import Retriever
-
     from ingest.pipeline import Pipeline
     from orchestrator.asking import Asker
     from retrieval.library import Library
     from retrieval.publisher import Publisher
+    from retrieval.search import Retriever
 
     library, publisher = Library(ledger, encoder.id), Publisher(index)
     retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters)
