@@ -32,7 +32,7 @@ def _successor(data: bytes) -> str | None:
     """The format that LibreOffice should turn `data` into, None for XLS."""
     if data.startswith(b"PK"):
         return "xlsx"
-    import olefile
+    import olefile  # type: ignore[import-untyped]
 
     with olefile.OleFileIO(io.BytesIO(data)) as container:
         streams = {entry[0].lower() for entry in container.listdir()}
@@ -50,9 +50,9 @@ def _turn(data: bytes, name: str, successor: str, limits: ParseLimits) -> bytes:
         source = Path(folder, "source.bin")
         source.write_bytes(data)
         profile = f"-env:UserInstallation={Path(folder, 'profile').as_uri()}"  # its own, so that several can run
-        command = [program, profile, "--headless", "--norestore", "--convert-to", successor, "--outdir", folder, source]
+        command = [program, profile, "--headless", "--norestore", "--convert-to", successor, "--outdir", folder]
         try:
-            subprocess.run(command, timeout=limits.seconds, capture_output=True, check=False)  # noqa: S603
+            subprocess.run([*command, str(source)], timeout=limits.seconds, capture_output=True, check=False)  # noqa: S603
         except subprocess.TimeoutExpired:
             cause = f"LibreOffice took longer than {limits.seconds:g} seconds to read it."
             raise FileRefused(name, "too_slow", cause, "Split it, or raise the limit on seconds.") from None

@@ -124,6 +124,9 @@ def _mastered(presentation: Any) -> Iterator[tuple[str, None]]:
                 kind = _placeholder(shape)
                 if kind in (None, "ftr", "hdr"):
                     yield from ((text, None) for text in _paragraphs(shape))
+    for relation in presentation.part.rels.values():
+        if relation.reltype.endswith("/handoutMaster"):  # printed on every handout
+            yield from ((text, None) for text in drawn_text(relation.target_part.blob))
 
 
 def _paragraphs(element: Any) -> Iterator[str]:
