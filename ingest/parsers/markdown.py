@@ -77,7 +77,7 @@ def _tokens(text: str, name: str, deepest: int) -> list[Token]:
         tokens = _parser(deepest).parse(text)
     except RecursionError:
         tokens = None
-    if tokens is None or any(token.level >= deepest for token in tokens):
+    if tokens is None or any(token.level >= deepest - 1 for token in tokens):
         cause = f"Its lists or quotes are nested more than {deepest} levels deep."
         raise FileRefused(name, "too_nested", cause, "Flatten it and ingest it again.")
     return tokens

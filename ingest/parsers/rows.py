@@ -91,7 +91,8 @@ def _windows(names: list[str], body: list[list[str]]) -> Iterator[str]:
 
 
 def _line(row: list[str]) -> str:
-    return re.sub(r"(?: \|)+$", "", " | ".join(row)).strip() if row else ""
+    last = max((at for at, cell in enumerate(row) if cell), default=-1)
+    return " | ".join(row[: last + 1]).strip()
 
 
 def _named(names: list[str], row: list[str]) -> Iterator[str]:

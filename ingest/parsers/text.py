@@ -136,5 +136,5 @@ def _calendar(text: str) -> ParsedDocument:
             lines = []
         elif (match := _CALENDAR_LINE.match(line)) and match[2].strip():
             value = _CALENDAR_ESCAPE.sub(lambda escape: "\n" if escape[1] in "nN" else escape[1], match[2])
-            lines.append(f"{match[1].capitalize()}: {value.strip()}")
+            lines.append(f"{match[1].removeprefix('DT').capitalize()}: {value.strip()}")
     return ParsedDocument(media_type="text/calendar", elements=tuple(elements)) if elements else _plain(text)

@@ -75,6 +75,7 @@ ELEMENTS = st.lists(
 
 
 @given(elements=ELEMENTS)
+@settings(deadline=None)
 def test_spans_are_the_elements(elements: list[Element]) -> None:
     """Every span of the canonical text is the text of its element, in order and without overlap."""
     canonical = canonicalise(elements)
@@ -87,7 +88,7 @@ def test_spans_are_the_elements(elements: list[Element]) -> None:
 
 
 @given(elements=ELEMENTS, most=st.integers(1, 40), least=st.integers(0, 20), characters=st.integers(20, 200))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_chunks_cover_everything_once(elements: list[Element], most: int, least: int, characters: int) -> None:
     """Chunks never overlap, leave out nothing but white space, and keep every limit of size and of pages."""
     canonical = canonicalise(elements)
@@ -104,7 +105,7 @@ def test_chunks_cover_everything_once(elements: list[Element], most: int, least:
 
 
 @given(elements=ELEMENTS, characters=st.integers(40, 100))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_no_grapheme_cluster_is_cut(elements: list[Element], characters: int) -> None:
     """No chunk begins or ends inside what a person sees as one character."""
     canonical = canonicalise(elements)
@@ -224,6 +225,7 @@ def test_nothing_gives_no_chunk() -> None:
     headings=st.lists(st.text(max_size=100, alphabet=st.characters(exclude_categories=["Cs"])), max_size=5).map(tuple),
     text=st.text(max_size=99),
 )
+@settings(deadline=None)
 def test_encoder_input_ends_with_the_text(title: str, headings: tuple[str, ...], text: str) -> None:
     """The chunk's own text stands at the offset that is given, behind at most 160 bytes of context."""
     seen, start = encoder_input(title, headings, text)
