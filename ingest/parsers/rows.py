@@ -92,7 +92,7 @@ def _windows(names: list[str], body: list[list[str]]) -> Iterator[str]:
 
 def _line(row: list[str]) -> str:
     last = max((at for at, cell in enumerate(row) if cell), default=-1)
-    return " | ".join(row[: last + 1]).strip()
+    return " |".join(f" {cell}" if cell else "" for cell in row[: last + 1]).strip()
 
 
 def _named(names: list[str], row: list[str]) -> Iterator[str]:
