@@ -145,7 +145,7 @@ class EdgeIndex:
                 continue
             try:
                 answers = await self._exchange(jobs)
-            except GroundwireError as error:
+            except Exception as error:  # noqa: BLE001 - the callers must hear of it, and the next ones be served
                 for job in jobs:
                     _settle(job.reply, error)
             except asyncio.CancelledError:
@@ -328,7 +328,7 @@ def _number(value: Any) -> Any:
 def _settle(reply: asyncio.Future[Any], answer: object) -> None:
     if reply.done():
         return
-    if isinstance(answer, GroundwireError):
+    if isinstance(answer, Exception):
         reply.set_exception(answer)
         reply.exception()  # counted as seen: nobody waits for a tidying job
     else:

@@ -174,9 +174,11 @@ def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
             reply = {"error": error.parts}
         except BaseException as error:  # noqa: BLE001 - the engine raises panics past Exception; the parent must hear of all
             reply = {"error": _failure(error)}
-        for part in frame(reply):
-            stdout.write(part)
-        stdout.flush()
+        try:
+            stdout.writelines(frame(reply))
+            stdout.flush()
+        except BrokenPipeError:  # the parent went while it waited
+            break
     if engine is not None:
         with contextlib.suppress(Exception):
             engine.close()
