@@ -12,7 +12,8 @@ from ingest.elements import Element, HiddenText, ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 from ingest.parsers import ocr
-from ingest.parsers.pdf_layout import Row, Word, build_blocks, mark_running, read_rows, to_elements, vocabulary
+from ingest.parsers.pdf_blocks import build_blocks, mark_running, to_elements, vocabulary
+from ingest.parsers.pdf_layout import Row, Word, read_rows
 
 if TYPE_CHECKING:
     from ingest.parsers.pdf_hidden import HiddenSpan
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/pdf"
 OCR_SHARE = 0.75  # of the seconds for a file; the rest is for what comes after
 SCAN_LETTERS = 20  # a page of pictures with fewer is taken for a scan with a stamp on it
-_TAIL_BYTES = 4096  # the end marks stand in the last 1024 by the book; mail gateways and printers add to that
+
+_LINEARIZED = re.compile(rb"/Linearized\b[^>]{0,500}?/L\s+(\d{1,15})\b", re.DOTALL)
+_TABLE_AT = re.compile(rb"startxref\s+(\d{1,15})")
 
 # pdfium writes U+FFFE, older versions U+0002, for a hyphen at the end of a line and goes on with the next line
 _WORD = re.compile(r"[^\s\x02\ufffe]+[\x02\ufffe]?")
-_NO_TITLE = re.compile(r"(?i)untitled|microsoft word\b|microsoft powerpoint\b|document\d*$|.*\.[a-z]{2,5}$|\W*$")
+_NO_TITLE = re.compile(r"(?i)untitled|microsoft word\b|microsoft powerpoint\b|document\d*$|.*\.[a-z]{2,5}$|[\W\d_]*$")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,8 +68,16 @@ def _check(pdf: Pdf, data: bytes, name: str, limits: ParseLimits) -> None:
         cause = f"It has {len(pdf)} pages; the limit is {limits.max_pages}."
         raise FileRefused(name, "too_many_pages", cause, "Split it, or raise the limit on pages.")
     # pdfium mends a cut file by searching it for objects and gives back some of the pages as if they were all
-    if b"startxref" not in data.rstrip(b"\0\r\n\t ")[-_TAIL_BYTES:]:
+    if _is_cut(data):
         raise FileRefused(name, "unreadable", "The end of the PDF is missing.", "Fetch the whole file and try again.")
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether the file ends before its last table of objects (ISO 32000-1, 7.5.5 and annex F)."""
+    stated = _LINEARIZED.search(data[:2048])
+    if stated and int(stated[1]) > len(data):
+        return True
+    return all(int(offset) == 0 for offset in _TABLE_AT.findall(data))  # 0 stands at the end of a first section
 
 
 def _read_page(pdf: Pdf, index: int, reading: _Reading, limits: ParseLimits, deadline: float) -> None:
@@ -98,12 +109,13 @@ def _words(page: Page, hidden: Sequence[HiddenSpan]) -> list[Word]:
     text = page.text
     for span in hidden:
         text = text[: span.start] + " " * (span.end - span.start) + text[span.end :]
+    spans = [match.span() for match in _WORD.finditer(text)]
+    boxes, styles = page.word_boxes(spans), page.styles([start for start, _ in spans])
     words, line, at = [], 0, 0
-    for match in _WORD.finditer(text):
-        start, end = match.span()
+    for (start, end), box, style in zip(spans, boxes, styles, strict=True):
         line += text.count("\n", at, start)
         at = start
-        words.append(Word(*page.word_box(start, end - 1), *page.style_at(start), match.group(), line))
+        words.append(Word(*box, *style, page.is_turned(start, box), text[start:end], line))
     return words
 
 

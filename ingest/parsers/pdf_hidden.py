@@ -60,17 +60,16 @@ def find_hidden(page: Page) -> list[HiddenSpan]:
     unseen = np.array([reason is not None for reason in clear])
     drawn = ~unseen
     if drawn.any():
-        seen = _seen(page, objects, rows[drawn], boxes[drawn])
-        unseen[drawn] = _whole_words(page.text, indexes[drawn], rows[drawn], ~seen)
+        rounds = _rounds(objects, np.flatnonzero(doubtful), page)
+        seen = _seen(page, objects, rounds, rows[drawn], boxes[drawn])
+        unseen[drawn] = _whole_words(indexes[drawn], rows[drawn], ~seen)
     found: list[HiddenReason | None] = [None] * len(page.text)
     for k in np.flatnonzero(unseen).tolist():
         found[int(indexes[k])] = clear[k] or reasons.of_object(int(rows[k]))
     return [span for span in _spans(page.text, found) if _says_something(page.text[span.start : span.end])]
 
 
-def _overlap_share(
-    objects: PageObjects, rows: NDArray[np.int64], others: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _overlap_share(objects: PageObjects, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:
     """[rows, others] share of each row's box that the box of each other one covers."""
     a, b = objects.box[rows].T[:, :, None], objects.box[others].T[:, None, :]
     wide = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
@@ -159,12 +158,15 @@ class _Reasons:
 
 
 def _seen(
-    page: Page, objects: PageObjects, rows: NDArray[np.int64], boxes: NDArray[np.float32]
+    page: Page,
+    objects: PageObjects,
+    rounds: Sequence[NDArray[np.int64]],
+    rows: NDArray[np.int64],
+    boxes: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
     """For each character whether leaving its text object out changes the page inside its box, or a scan shows it."""
-    rounds = _rounds(objects, np.unique(rows), page)
     scans = _scans(objects, page)
-    unpainted = np.isin(objects.mode[rows], (3, 7)) | _under_scan(objects, rows, scans)
+    unpainted = np.isin(objects.mode[rows], (3, 7)) | (rows < max(scans, default=-1))
     seen = np.zeros(len(rows), np.bool_)
     for tile, inside in _tiles(page, boxes):
         whole = page.render(SCALE, tile)
@@ -206,12 +208,9 @@ def _scans(objects: PageObjects, page: Page) -> list[int]:
     """Images that fill most of the page: with unpainted text on them the page is a scan with its recognised text."""
     box = objects.box
     area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
-    large = (objects.kind != TEXT) & (objects.kind != PATH) & (objects.kind != ANNOTATION)
-    return [int(k) for k in np.flatnonzero(large & (area > SCAN_SHARE * page.width * page.height))]
-
-
-def _under_scan(objects: PageObjects, rows: NDArray[np.int64], scans: Sequence[int]) -> NDArray[np.bool_]:
-    return np.array([any(scan > row for scan in scans) for row in rows.tolist()], np.bool_)
+    images = np.flatnonzero(~np.isin(objects.kind, (TEXT, PATH, ANNOTATION)))
+    filled = area[images].sum() > SCAN_SHARE * page.width * page.height  # scanners may cut a page into strips
+    return [int(image) for image in images] if filled else []
 
 
 def _tiles(page: Page, boxes: NDArray[np.float32]) -> Iterator[tuple[tuple[float, ...], NDArray[np.bool_]]]:
@@ -233,7 +232,8 @@ def _pixel_boxes(boxes: NDArray[np.float32], tile: Sequence[float], shape: tuple
     grown = np.concatenate([boxes[:, :2] - _BLEED, boxes[:, 2:] + _BLEED], axis=1) * SCALE
     pixels = np.concatenate([np.floor(grown[:, :2]) - origin, np.ceil(grown[:, 2:]) - origin], axis=1)
     limit = np.array([shape[1], shape[0], shape[1], shape[0]])
-    return np.clip(pixels, 0, limit).astype(np.int64)
+    clipped: NDArray[np.int64] = np.clip(pixels, 0, limit).astype(np.int64)
+    return clipped
 
 
 def _any_in_boxes(mask: NDArray[np.bool_], boxes: NDArray[np.float32], tile: Sequence[float]) -> NDArray[np.bool_]:
@@ -253,9 +253,7 @@ def _contrast(pixels: NDArray[np.uint8], box: NDArray[np.float32], tile: Sequenc
     return int(part.max()) - int(part.min()) if part.size else 0
 
 
-def _whole_words(
-    text: str, indexes: NDArray[np.int64], rows: NDArray[np.int64], unseen: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _whole_words(indexes: NDArray[np.int64], rows: NDArray[np.int64], unseen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Corrects single characters: a glyph may have no ink of its own (the second half of a ligature).
 
     In a run of characters of one text object with no blank, hidden ones count when the whole run is hidden or when

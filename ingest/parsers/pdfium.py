@@ -24,6 +24,9 @@ _BOLD = ("bold", "black", "heavy", "demi")
 _FORCE_BOLD = 1 << 18  # font descriptor flag 19, ISO 32000-1 table 123
 
 
+Box = tuple[float, float, float, float]
+
+
 def _by_address(function: Any, result: Any, *arguments: Any) -> Any:
     """The same C function, taking addresses as plain integers.
 
@@ -99,10 +102,11 @@ class Page:
 
     def __init__(self, page: Any) -> None:
         self._page, self._textpage = page, page.get_textpage()
-        self._at = ctypes.cast(page.raw, _P).value
-        self._text_at = ctypes.cast(self._textpage.raw, _P).value
+        self._at = ctypes.cast(page.raw, _P).value or 0
+        self._text_at = ctypes.cast(self._textpage.raw, _P).value or 0
         self._f = (ctypes.c_float * 8)()
         self._i = (ctypes.c_int * 4)()
+        self._rotation = raw.FPDFPage_GetRotation(page.raw) % 4
         self._to_display, self.width, self.height = self._geometry()
         self._fonts: dict[int, bool] = {}
         self._sizes: dict[int, float] = {}
@@ -118,9 +122,8 @@ class Page:
             2: (-1.0, 0.0, 0.0, 1.0, right, -bottom),
             3: (0.0, -1.0, -1.0, 0.0, top, right),
         }
-        rotation = raw.FPDFPage_GetRotation(self._page.raw) % 4
-        size = (right - left, top - bottom) if rotation % 2 == 0 else (top - bottom, right - left)
-        return maps[rotation], *size
+        size = (right - left, top - bottom) if self._rotation % 2 == 0 else (top - bottom, right - left)
+        return maps[self._rotation], *size
 
     def _read_text(self) -> str:
         """Exactly one character per pdfium index, so that a position in the text finds its box and its object."""
@@ -142,17 +145,20 @@ class Page:
         """Address of the text object that draws the character, 0 for one that pdfium put in between."""
         return int(_text_object(self._text_at, index) or 0)
 
-    def word_box(self, first: int, last: int) -> tuple[float, float, float, float]:
-        """The box from ascent to descent around the characters `first` to `last` of one line."""
-        at, f = ctypes.addressof(self._f), self._f
-        _loose_box(self._text_at, first, at)
-        _loose_box(self._text_at, last, at + 16)
-        # FS_RECTF is left, top, right, bottom with the top above
-        box = (min(f[0], f[4]), min(f[3], f[7]), max(f[2], f[6]), max(f[1], f[5]))
-        if self._to_display[0] == 1.0:
-            e, t = self._to_display[4], self._to_display[5]
-            return box[0] + e, t - box[3], box[2] + e, t - box[1]
-        return _corners(box, self._to_display)
+    def word_boxes(self, spans: Sequence[tuple[int, int]]) -> list[Box]:
+        """Boxes from ascent to descent around the characters `start` to `end` (exclusive) of one line each."""
+        rects = np.empty((len(spans), 2, 4), np.float32)  # FS_RECTF: left, top, right, bottom; top is above
+        at = rects.ctypes.data
+        for start, end in spans:
+            _loose_box(self._text_at, start, at)
+            _loose_box(self._text_at, end - 1, at + 16)
+            at += 32
+        low = np.minimum(rects[..., 0::3], rects[..., 2:0:-1]).min(axis=1)
+        high = np.maximum(rects[..., 0::3], rects[..., 2:0:-1]).max(axis=1)
+        a, b, c, d, e, f = self._to_display
+        ends = [corner @ np.array([[a, b], [c, d]]) + (e, f) for corner in (low, high)]
+        boxes = np.concatenate([np.minimum(*ends), np.maximum(*ends)], axis=1)
+        return [(left, top, right, bottom) for left, top, right, bottom in boxes.tolist()]
 
     def boxes(self, indexes: Sequence[int]) -> NDArray[np.float32]:
         """[n, 4] boxes around the ink of single characters; the whole letter height where a glyph has no ink box."""
@@ -168,10 +174,23 @@ class Page:
             found[row] = _corners(box, self._to_display)
         return found
 
-    def style_at(self, index: int) -> tuple[float, bool]:
-        """Font size in points on the page, and whether the font is bold."""
-        address = self.object_at(index)
-        return (self._size(address), self._bold(address)) if address else (0.0, False)
+    def is_turned(self, index: int, box: Box) -> bool:
+        """Whether the character does not stand upright on the displayed page; `box` is that of its word."""
+        if self._rotation == 0 and box[3] - box[1] <= 1.5 * (box[2] - box[0]):
+            return False  # wider than high: upright, and most words need no further look
+        turns = raw.FPDFText_GetCharAngle(self._textpage.raw, index) / (math.pi / 2)
+        return turns >= 0 and round(turns + self._rotation) % 4 != 0
+
+    def styles(self, indexes: Sequence[int]) -> list[tuple[float, bool]]:
+        """For each character the font size in points, and whether the font is bold."""
+        known: dict[int | None, tuple[float, bool]] = {None: (0.0, False)}
+        found = []
+        for index in indexes:
+            address = _text_object(self._text_at, index)
+            if address not in known:
+                known[address] = (self._size(address), self._bold(address))
+            found.append(known[address])
+        return found
 
     def _size(self, address: int) -> float:
         """Font size after the text matrix, before the matrices of forms around it."""
