@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 
 _SUCCESSORS = {"worddocument": "docx", "powerpoint document": "pptx"}  # OLE stream -> format to turn it into
+
+_BOF, _EOF, _HEADER, _FOOTER = 0x0809, 0x000A, 0x0014, 0x0015  # record types of [MS-XLS]
+_WORKSHEET = b"\x10\0"
 
 
 def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
@@ -78,11 +83,13 @@ def _turn_workbook(data: bytes, name: str) -> bytes:
         raise FileRefused(name, code, f"The workbook cannot be read ({error}).", "Save it as XLSX.") from None
     new = openpyxl.Workbook()
     new.remove(new.active)
+    margins = _margins(data)
     for sheet in old.sheets():
         target = new.create_sheet(sheet.name)
         target.sheet_state = ("visible", "hidden", "veryHidden")[sheet.visibility]
         _copy_cells(sheet, target, old.datemode)
         _copy_hidden(sheet, target)
+        _copy_margins(next(margins, {}), target)
     out = io.BytesIO()
     new.save(out)
     return out.getvalue()
@@ -130,3 +137,34 @@ def _copy_hidden(sheet: Any, target: Any) -> None:
     for column, info in sheet.colinfo_map.items():
         if info.hidden:
             target.column_dimensions[get_column_letter(column + 1)].hidden = True
+
+
+def _margins(data: bytes) -> Iterator[dict[int, str]]:
+    """Header and footer of each sheet by their record type, which xlrd passes over ([MS-XLS] 2.4.136 and 2.4.124)."""
+    import olefile
+
+    with olefile.OleFileIO(io.BytesIO(data)) as container:
+        stream = container.openstream("Workbook").read() if container.exists("Workbook") else b""
+    at, found = 0, None
+    while at + 4 <= len(stream):
+        kind, size = struct.unpack_from("<HH", stream, at)
+        body = stream[at + 4 : at + 4 + size]
+        if kind == _BOF and body[2:4] == _WORKSHEET:
+            found = dict[int, str]()
+        elif kind == _EOF and found is not None:
+            yield found
+            found = None
+        elif kind in (_HEADER, _FOOTER) and size > 3 and found is not None:
+            found[kind] = body[3:].decode("utf-16-le" if body[2] & 1 else "latin-1", "replace")
+        at += 4 + size
+
+
+def _copy_margins(margins: dict[int, str], target: Any) -> None:
+    from openpyxl.worksheet.header_footer import HeaderFooterItem
+    from openpyxl.xml.functions import Element
+
+    for kind, name in ((_HEADER, "oddHeader"), (_FOOTER, "oddFooter")):
+        if kind in margins:
+            node = Element(name)
+            node.text = margins[kind]
+            setattr(target.HeaderFooter, name, HeaderFooterItem.from_tree(node))

@@ -165,7 +165,7 @@ def _decoded(part: Message) -> str:
     try:  # first of all: seven-bit encodings such as ISO-2022-JP would pass as UTF-8
         return data.decode(charset or "ascii")
     except (UnicodeError, LookupError):
-        return decode(data, "the message", charset)
+        return decode(data, "the message", charset or "cp1252")  # what old mail programs wrote without saying so
 
 
 def _header(message: Message, label: str) -> str:

@@ -35,7 +35,7 @@ _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _SHAPES = tuple(_P + tag for tag in ("sp", "grpSp", "graphicFrame", "pic", "cxnSp"))
 _DRAWN = ("/diagramData", "/chart")  # ends of relationship types
-_NUMBER = ("sldNum", "dt")  # placeholders that hold a page number or a date
+_PROMPTS = ("title", "ctrTitle", "subTitle", "body", "obj")  # placeholders that say "Click to edit" on a master
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -121,24 +121,27 @@ def _mastered(presentation: Any) -> Iterator[tuple[str, None]]:
     for master in presentation.slide_masters:
         for sheet in (master, *master.slide_layouts):
             for shape in sheet._element.iter(_P + "sp"):
-                kind = _placeholder(shape)
-                if kind in (None, "ftr", "hdr"):
+                if _placeholder(shape) in (None, "ftr", "hdr"):
                     yield from ((text, None) for text in _paragraphs(shape))
     for relation in presentation.part.rels.values():
-        if relation.reltype.endswith("/handoutMaster"):  # printed on every handout
-            yield from ((text, None) for text in drawn_text(relation.target_part.blob))
+        if relation.reltype.endswith(("/handoutMaster", "/notesMaster")):  # printed on every handout
+            yield from ((text, None) for text in _printed(read_xml(relation.target_part.blob)))
+
+
+def _printed(master: Any) -> Iterator[str]:
+    """What a master of printed pages says itself; its body holds prompts."""
+    for shape in master.iter(_P + "sp"):
+        if _placeholder(shape) not in _PROMPTS:
+            yield from _paragraphs(shape)
 
 
 def _paragraphs(element: Any) -> Iterator[str]:
-    """Lines of text in `element`; page numbers and dates that a program fills in are left out."""
+    """Lines of text in `element`; page numbers and dates that a program fills in (fields) are left out."""
     for paragraph in element.iter(_A + "p"):
-        shape = next(paragraph.iterancestors(_P + "sp"), None)
-        if shape is None or _placeholder(shape) not in _NUMBER:
-            text = "".join(
-                "\n" if piece.tag == _A + "br" else piece.text or "" for piece in paragraph.iter(_A + "t", _A + "br")
-            )
-            if text.strip():
-                yield text.strip()
+        pieces = (piece for piece in paragraph.iter(_A + "t", _A + "br") if piece.getparent().tag != _A + "fld")
+        text = "".join("\n" if piece.tag == _A + "br" else piece.text or "" for piece in pieces)
+        if text.strip():
+            yield text.strip()
 
 
 def _placeholder(shape: Any) -> str | None:
@@ -163,10 +166,10 @@ def _reveal(slide: Any, number: int, size: tuple[float, float]) -> list[HiddenTe
         _empty(tree)
         return seen.hidden
     for shape in list(slide.shapes):
-        if _placeholder(shape._element) == "sldNum":  # elements know their page
-            tree.remove(shape._element)
-        else:
-            _reveal_shape(shape, seen, _Frame())
+        _reveal_shape(shape, seen, _Frame())
+    for number_field in list(tree.iter(_A + "fld")):
+        if number_field.get("type") == "slidenum":  # elements know their page
+            number_field.getparent().remove(number_field)
     _reveal_runs(tree, seen)
     return seen.hidden
 
