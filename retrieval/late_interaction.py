@@ -79,4 +79,5 @@ def _similarities(tokens: NDArray[np.float32], bits: NDArray[np.uint8]) -> NDArr
 def _signs(dimensions: int) -> NDArray[np.float32]:
     """[256, 8]: the eight signs that a byte of `np.packbits` stands for, over the root of `dimensions`."""
     bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-    return ((2.0 * bits - 1.0) / np.sqrt(dimensions)).astype(np.float32)
+    signs: NDArray[np.float32] = (2 * bits.astype(np.float32) - 1) / np.float32(dimensions**0.5)
+    return signs
