@@ -28,7 +28,9 @@ _TABLE_AT = re.compile(rb"startxref\s+(\d{1,15})")
 
 # pdfium writes U+FFFE, older versions U+0002, for a hyphen at the end of a line and goes on with the next line
 _WORD = re.compile(r"[^\s\x02\ufffe]+[\x02\ufffe]?")
-_NO_TITLE = re.compile(r"(?i)untitled|microsoft word\b|microsoft powerpoint\b|document\d*$|.*\.[a-z]{2,5}$|[\W\d_]*$")
+_NO_TITLE = re.compile(
+    r"(?i)untitled|\(\w+\)$|microsoft word\b|microsoft powerpoint\b|document\d*$|.*\.[a-z]{2,5}$|[\W\d_]*$"
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,7 +138,7 @@ def _recognise(page: Page, number: int, reading: _Reading, limits: ParseLimits, 
         return False
     reading.scans += 1
     scale = min(ocr.DOTS_PER_INCH / 72, (ocr.MAX_PIXELS / max(page.width * page.height, 1.0)) ** 0.5)
-    grey = page.render(scale).mean(axis=2).astype("uint8")
+    grey = page.render_grey(scale)
     seconds = deadline - time.monotonic()
     try:
         found = ocr.recognise(grey, program=program, languages=limits.ocr_languages, seconds=seconds)

@@ -178,8 +178,8 @@ class Page:
         """Whether the character does not stand upright on the displayed page; `box` is that of its word."""
         if self._rotation == 0 and box[3] - box[1] <= 1.5 * (box[2] - box[0]):
             return False  # wider than high: upright, and most words need no further look
-        turns = raw.FPDFText_GetCharAngle(self._textpage.raw, index) / (math.pi / 2)
-        return turns >= 0 and round(turns + self._rotation) % 4 != 0
+        turns: float = raw.FPDFText_GetCharAngle(self._textpage.raw, index) / (math.pi / 2)
+        return turns >= 0 and (round(turns) + self._rotation) % 4 != 0
 
     def styles(self, indexes: Sequence[int]) -> list[tuple[float, bool]]:
         """For each character the font size in points, and whether the font is bold."""
@@ -326,21 +326,25 @@ class Page:
 
     def render(self, scale: float, box: Sequence[float] | None = None) -> NDArray[np.uint8]:
         """The page on white paper, or the part of it in `box`, as [height, width, 3] at `scale` pixels per point."""
+        return self._pixels(scale, box, raw.FPDF_ANNOT)[..., 2::-1]
+
+    def render_grey(self, scale: float) -> NDArray[np.uint8]:
+        """The page on white paper as grey levels [height, width] at `scale` pixels per point."""
+        return np.ascontiguousarray(self._pixels(scale, None, raw.FPDF_ANNOT | raw.FPDF_GRAYSCALE)[..., 0])
+
+    def _pixels(self, scale: float, box: Sequence[float] | None, flags: int) -> NDArray[np.uint8]:
+        """[height, width, 4] in the order blue, green, red, unused."""
         left, top, right, bottom = box or (0.0, 0.0, self.width, self.height)
         x, y = math.floor(left * scale), math.floor(top * scale)
         wide, high = max(1, math.ceil(right * scale) - x), max(1, math.ceil(bottom * scale) - y)
         whole = max(1, round(self.width * scale)), max(1, round(self.height * scale))
-        bitmap = raw.FPDFBitmap_Create(wide, high, 0)
+        pixels = np.full((high, wide, 4), 255, np.uint8)
+        bitmap = raw.FPDFBitmap_CreateEx(wide, high, raw.FPDFBitmap_BGRx, pixels.ctypes.data, 4 * wide)
         if not bitmap:
             raise MemoryError(f"no bitmap of {wide} x {high} pixels")
-        try:
-            raw.FPDFBitmap_FillRect(bitmap, 0, 0, wide, high, 0xFFFFFFFF)
-            raw.FPDF_RenderPageBitmap(bitmap, self._page.raw, -x, -y, *whole, 0, raw.FPDF_ANNOT)
-            stride, start = raw.FPDFBitmap_GetStride(bitmap), raw.FPDFBitmap_GetBuffer(bitmap)
-            pixels = np.frombuffer(ctypes.string_at(start, stride * high), np.uint8).reshape(high, stride // 4, 4)
-            return np.ascontiguousarray(pixels[:, :wide, 2::-1])
-        finally:
-            raw.FPDFBitmap_Destroy(bitmap)
+        raw.FPDF_RenderPageBitmap(bitmap, self._page.raw, -x, -y, *whole, 0, flags)
+        raw.FPDFBitmap_Destroy(bitmap)
+        return pixels
 
 
 def _determinant(m: Sequence[float]) -> float:
