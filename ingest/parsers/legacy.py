@@ -6,7 +6,9 @@ XLS is read with xlrd. For DOC, PPT and XLSB LibreOffice does the turning, where
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -56,16 +58,27 @@ def _turn(data: bytes, name: str, successor: str, limits: ParseLimits) -> bytes:
         source.write_bytes(data)
         profile = f"-env:UserInstallation={Path(folder, 'profile').as_uri()}"  # its own, so that several can run
         command = [program, profile, "--headless", "--norestore", "--convert-to", successor, "--outdir", folder]
-        try:
-            subprocess.run([*command, str(source)], timeout=limits.seconds, capture_output=True, check=False)  # noqa: S603
-        except subprocess.TimeoutExpired:
-            cause = f"LibreOffice took longer than {limits.seconds:g} seconds to read it."
-            raise FileRefused(name, "too_slow", cause, "Split it, or raise the limit on seconds.") from None
+        if not _run([*command, str(source)], limits.seconds / 2):  # the other half is for parsing what comes out
+            cause = f"LibreOffice took longer than {limits.seconds / 2:g} seconds to read it."
+            raise FileRefused(name, "too_slow", cause, "Split it, or raise the limit on seconds.")
         turned = Path(folder, f"source.{successor}")
         if not turned.exists():
             cause = "LibreOffice could not read it."
             raise FileRefused(name, "unreadable", cause, f"Open it and save it as {successor.upper()}.")
         return turned.read_bytes()
+
+
+def _run(command: list[str], seconds: float) -> bool:
+    """Whether `command` ended in time; if not, it is ended with the processes that it started."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return False
+    return True
 
 
 # XLS

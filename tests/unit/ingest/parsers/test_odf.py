@@ -99,8 +99,8 @@ def test_slides_have_numbers_titles_and_hidden_parts() -> None:
     result = parsed(
         '<draw:page><draw:frame presentation:class="title"><draw:text-box><text:p>Where we are</text:p></draw:text-box>'
         '</draw:frame><draw:frame svg:x="-9cm" svg:width="2cm"><draw:text-box><text:p>off</text:p></draw:text-box>'
-        '</draw:frame></draw:page><draw:page draw:style-name="dp1"><draw:frame><draw:text-box><text:p>not shown</text:p>'
-        "</draw:text-box></draw:frame></draw:page>",
+        '</draw:frame></draw:page><draw:page draw:style-name="dp1"><draw:frame><draw:text-box>'
+        "<text:p>not shown</text:p></draw:text-box></draw:frame></draw:page>",
         styles=styles,
         kind="presentation",
     )
