@@ -66,6 +66,7 @@ async def dump(home: Path) -> dict[str, Any]:
     from qdrant_client import models as m
 
     from ingest.ledger.schema import metadata
+    from ingest.terms import query_weights
     from orchestrator.services import open_services
     from orchestrator.settings import Settings
     from retrieval.chunk_index import TERMS, everything
@@ -74,24 +75,24 @@ async def dump(home: Path) -> dict[str, Any]:
     async with open_services(Settings(home=home, workers=1)) as services:
         services.ledger.sweep(older_than_s=0)
         query = services.encoder.encode_query("section word").dense.tolist()
-        requests = [
-            m.QueryRequest(query=query, using=DENSE, filter=everything(), limit=10_000, with_payload=True),
-            m.QueryRequest(
-                query=m.SparseVector(indices=[1], values=[1.0]),
-                using=TERMS,
-                filter=everything(),
-                limit=10,
-                with_payload=False,
-            ),
-        ]
-        points, _ = await services.index.query(requests)
+        indices, values = query_weights("section word1 record short")
+        lexical = m.QueryRequest(
+            query=m.SparseVector(indices=indices.tolist(), values=values.tolist()),
+            using=TERMS,
+            filter=everything(),
+            limit=10_000,
+            with_payload=False,
+            params=m.SearchParams(idf=m.IdfCorpusParams(corpus=everything())),
+        )
+        dense = m.QueryRequest(query=query, using=DENSE, filter=everything(), limit=10_000, with_payload=True)
+        points, terms = await services.index.query([dense, lexical])
         index = sorted([p.id, round(p.score, 4), sorted(p.payload.items())] for p in points)
         tables: dict[str, Any] = {}
         with sa.create_engine(services.settings.ledger_url).connect() as db:
             for table in metadata.sorted_tables:
                 columns = [c for c in table.c if c.name not in ("created_at", "superseded_at")]
                 tables[table.name] = sorted(repr(tuple(row)) for row in db.execute(sa.select(*columns)))
-    return {"index": index, **tables}
+    return {"index": index, "lexical": [[p.id, round(p.score, 4)] for p in terms], **tables}
 
 
 def obey(command: dict[str, Any]) -> dict[str, Any]:
