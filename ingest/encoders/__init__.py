@@ -31,7 +31,7 @@ class EncoderConfig:
     runtime: Literal["auto", "openvino", "torch"] = (
         "auto"  # auto: torch on a GPU, else OpenVINO where it can, else torch
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU if torch sees one
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: an NVIDIA GPU where torch can use one
     cache: Path | None = None  # where models from the hub are kept; None: the hub library's own folder
     allow_download: bool = True  # False: only what is on this machine
     max_tokens: int = 256  # longest input of the model, special tokens and prefix included; capped at the model's own
@@ -54,11 +54,11 @@ def open_encoder(config: EncoderConfig) -> Encoder:
 
 
 def _open_forward(config: EncoderConfig, folder: ModelFolder) -> Forward:
-    """Picks the runtime. A GPU is looked for only where the settings leave it open and torch is there to drive it."""
-    if config.runtime == "openvino" or (config.runtime == "auto" and not _wants_gpu(config)):
+    """Picks the runtime."""
+    if config.runtime == "openvino" or (config.runtime == "auto" and not _on_gpu(config)):
         from ingest.encoders.openvino_encoder import OpenVinoForward, why_not
 
-        reason = why_not(folder)
+        reason = "it runs on CPUs and the device is set to cuda" if config.device == "cuda" else why_not(folder)
         if reason is None:
             return OpenVinoForward(folder, threads=config.threads)
         if config.runtime == "openvino":
@@ -73,8 +73,10 @@ def _open_forward(config: EncoderConfig, folder: ModelFolder) -> Forward:
     return TorchForward(folder, device=config.device, threads=config.threads)
 
 
-def _wants_gpu(config: EncoderConfig) -> bool:
-    """True when a GPU shall be used; `/dev/nvidiactl` spares machines without one the seconds of importing torch."""
-    if config.device == "auto":
-        return Path("/dev/nvidiactl").exists()
+def _on_gpu(config: EncoderConfig) -> bool:
+    """True when a GPU shall do the work; its driver's device spares other machines the seconds of importing torch."""
+    if config.device == "auto" and Path("/dev/nvidiactl").exists():
+        from ingest.encoders.torch_encoder import sees_gpu
+
+        return sees_gpu()
     return config.device == "cuda"

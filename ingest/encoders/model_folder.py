@@ -29,17 +29,13 @@ class ModelFolder:
     """A sentence-transformers model on disk."""
 
     path: Path  # the folder with modules.json
+    transformer_path: Path  # the folder with config.json, tokenizer.json and the weights
     name: str  # the model as the settings name it; the last part of a path
     fingerprint: str  # 12 hex digits of a SHA-256 over weights, tokeniser and configuration
     modules: tuple[str, ...]  # class names in modules.json, in order: Transformer, Pooling, Normalize, ...
     transformer: dict[str, Any]  # config.json
     pooling: str  # "mean", "cls", ... ; "+" joins several
     max_tokens: int  # longest input of the model in tokens, special tokens included
-
-    @property
-    def transformer_path(self) -> Path:
-        """Where config.json, tokenizer.json and the weights are."""
-        return _transformer_path(self.path)
 
 
 def open_model_folder(model: str, *, cache: Path | None = None, allow_download: bool = True) -> ModelFolder:
@@ -112,7 +108,7 @@ def _locate_on_hub(model: str, cache: Path | None, allow_download: bool) -> Path
 
 def _read(path: Path, name: str) -> ModelFolder:
     modules = json.loads((path / "modules.json").read_bytes())
-    inner = _transformer_path(path)
+    inner = path / str(modules[0].get("path", ""))
     transformer = json.loads((inner / "config.json").read_bytes())
     weights = sorted(inner.glob("*.safetensors"))
     if not weights:
@@ -126,6 +122,7 @@ def _read(path: Path, name: str) -> ModelFolder:
     digest = hashlib.sha256("".join(_sha256(file) for file in [*weights, *described]).encode())
     return ModelFolder(
         path=path,
+        transformer_path=inner,
         name=name,
         fingerprint=digest.hexdigest()[:12],
         modules=tuple(module["type"].rsplit(".", 1)[-1] for module in modules),
@@ -133,11 +130,6 @@ def _read(path: Path, name: str) -> ModelFolder:
         pooling=_pooling(path, modules),
         max_tokens=_max_tokens(inner, transformer),
     )
-
-
-def _transformer_path(path: Path) -> Path:
-    modules = json.loads((path / "modules.json").read_bytes())
-    return path / str(modules[0].get("path", ""))
 
 
 def _module_configs(path: Path, modules: list[dict[str, str]]) -> list[Path]:

@@ -63,7 +63,7 @@ class OpenVinoForward:
         self.precision = "bf16" if bf16 else "f32"
         self.dimensions = self.token_dimensions = int(folder.transformer["hidden_size"])
         self.batch_scale = 1
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or _usable_cores()
         self._streams = min(threads, _MAX_STREAMS)
         settings = {
             "INFERENCE_NUM_THREADS": threads,
@@ -101,6 +101,10 @@ class OpenVinoForward:
         request = self._single.create_infer_request()
         request.start_async([batch.ids, batch.mask])
         return _outputs(request)
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _outputs(request: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 _GPU_BATCH_SCALE = 16  # 16k tokens keep a GPU busy and take about 1 GB at 1,024 dimensions
 
 
+def sees_gpu() -> bool:
+    """True where torch is installed and can use a GPU."""
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
 class TorchForward:
     """Any sentence-transformers model in float32, without code from its repository."""
 
@@ -24,8 +34,8 @@ class TorchForward:
         import torch
 
         if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        elif device == "cuda" and not torch.cuda.is_available():
+            device = "cuda" if sees_gpu() else "cpu"
+        elif device == "cuda" and not sees_gpu():
             raise DependencyDown(
                 folder.name,
                 "encoder_no_gpu",
@@ -33,7 +43,7 @@ class TorchForward:
                 "Set the encoder's device to cpu or auto, or install a build of torch for this GPU.",
             )
         if threads is not None:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(threads)  # torch knows no other way than for the whole process
         self._torch = torch
         self._device = device
         self._model = _load(folder, device)

@@ -426,6 +426,12 @@ class TestWhatCannotBeOpened:
             open_encoder(EncoderConfig(model=str(tiny), device="cuda"))
         assert refused.value.code == "encoder_no_gpu"
 
+    def test_openvino_on_a_gpu(self, tiny: Path) -> None:
+        """OpenVINO on CUDA is a contradiction that is refused, not a CPU that is used in silence."""
+        with pytest.raises(BadInput) as refused:
+            open_encoder(EncoderConfig(model=str(tiny), runtime="openvino", device="cuda"))
+        assert refused.value.code == "encoder_not_for_openvino"
+
 
 def test_default_encoder_needs_no_torch() -> None:
     """Importing the package loads no heavy library, and using the default encoder neither torch nor transformers."""
