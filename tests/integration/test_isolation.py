@@ -24,23 +24,21 @@ VISIBLE = [
     ("badge", "Badges are renewed at the reception. A lost badge costs 25 euros."),
     ("bikes", "Bicycles are kept in the cellar. The code of the door changes every month."),
 ]
-WORDS = tuple(
-    [
-        "canteen",
-        "opens",
-        "leave",
-        "days",
-        "merger",
-        "Nordlicht",
-        "budget",
-        "11:30",
-        "30",
-        "employee",
-        "fish",
-        "badge",
-        "secret",
-        "plan",
-    ]
+WORDS = (
+    "canteen",
+    "opens",
+    "leave",
+    "days",
+    "merger",
+    "Nordlicht",
+    "budget",
+    "11:30",
+    "30",
+    "employee",
+    "fish",
+    "badge",
+    "secret",
+    "plan",
 )
 
 
