@@ -10,6 +10,7 @@ which counts from 1. Other fields of a record are ignored. Queries without a rel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,10 +133,12 @@ def _judgements(path: Path) -> Iterator[tuple[str, str, str, float]]:
             continue
         try:
             query, target, score = columns
-            yield place, query, target, float(score)
+            if not math.isfinite(float(score)):
+                raise ValueError(score)
         except ValueError:
             step = "Write query-id, corpus-id and score with tabs between."
             _refuse(place, "bad_qrel", "The line has no query-id, corpus-id and score.", step)
+        yield place, query, target, float(score)
 
 
 def _document(place: str, target: str, level: Level) -> str:

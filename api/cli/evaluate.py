@@ -132,6 +132,7 @@ def _show_retrieval(report: dict[str, Any]) -> None:
         f"{report['collection']} (revision {report['revision']}): {report['n']} queries over {report['documents']} "
         f"documents, one query p50 {report['latency_ms']['p50']} ms; {report['seconds']} s",
         markup=False,
+        soft_wrap=True,
     )
     _show_troubles(report, out.print)
 
@@ -150,6 +151,7 @@ def _show_answers(report: dict[str, Any]) -> None:
         f"{report['citations']['checked']} citations checked, {report['citations']['mismatches']} not as stored, "
         f"one question p50 {report['latency_ms']['p50']} ms; {report['seconds']} s",
         markup=False,
+        soft_wrap=True,
     )
     for kind in ("must_cite", "must_not_cite"):
         for case in report[f"{kind}_violations"]:
