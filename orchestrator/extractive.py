@@ -1,0 +1,274 @@
+"""The `extractive` model: answers with sentences of the evidence. It needs no key, costs nothing and is deterministic.
+
+Every sentence of the passages that were found is scored by BM25 over this pool alone, by late interaction with the
+question (`Hit.tokens`), by how much of the question it covers, and by whether it has the kind of thing that is asked
+for. The scores are those of a conditional logit, so that their softmax over the pool is the chance that a sentence is
+the one that answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.chunker import encoder_input
+from ingest.encoder import Encoder, QueryEncoding
+from ingest.terms import terms
+from orchestrator.citations import Draft, DraftClaim, Quote
+from orchestrator.question import Question, holds_answer_kind
+from retrieval.evidence import Hit, Passage
+from retrieval.late_interaction import max_sim_segments
+from retrieval.sentences import sentence_spans
+
+NAME: Final = "extractive"
+UNREADABLE: Final = 0.2  # `QueryEncoding.familiarity` up to which late interaction says nothing (Thai, Russian: < .03)
+READABLE: Final = 0.7  # from which on it counts in full (German: .69, English: .91)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractiveConfig:
+    """How much evidence is read and how much of it is quoted."""
+
+    max_hits: int = 10  # passages read, from the best down
+    max_characters: int = 4_000  # of one passage
+    max_sentences: int = 200  # of all passages together
+    min_letters: int = 3  # letters and digits of a sentence that says something
+    max_claims: int = 3
+    enough: float = 0.8  # chance that one of the quoted sentences answers, from which on no more are added
+    min_share: float = 0.35  # chance of a further sentence, as a share of the best one's
+
+
+# Weights of a sentence's features, in the order of `FEATURES`.
+FEATURES: Final = ("late_interaction", "bm25", "coverage", "kind", "hit")
+WEIGHTS: Final = (0.7, 0.5, 1.9, 1.3, 1.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One sentence of a passage."""
+
+    passage: Passage
+    rank: int  # of its passage among the hits, 0 is the best
+    start: int  # in the stored text
+    end: int
+    text: str
+    terms: tuple[str, ...]  # in order, repetitions kept
+    context: frozenset[str]  # terms of title, headings and, for a row of a table, its header
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The sentences of the evidence with what speaks for each."""
+
+    sentences: tuple[Sentence, ...]
+    similarity: NDArray[np.float32]  # [sentences], late interaction with the question, -1 to 1
+    familiar: float  # 0 to 1, how far the encoder can read the question, so how far its similarity counts
+    idf: dict[str, float]  # of the question's terms, within the pool
+    features: NDArray[np.float64]  # [sentences, FEATURES]
+    chances: NDArray[np.float64]  # [sentences], sum 1
+
+    @property
+    def order(self) -> list[int]:
+        """Indices of the sentences from the best down; equals by rank of the passage, then by place."""
+        return [int(index) for index in np.argsort(-self.chances, kind="stable")]
+
+
+def pool(
+    question: Question,
+    encoding: QueryEncoding,
+    hits: Sequence[Hit],
+    encoder: Encoder,
+    config: ExtractiveConfig | None = None,
+) -> Pool:
+    """The sentences of `hits`, scored for `question`, whose encoding the retriever has made already."""
+    config = config or ExtractiveConfig()
+    hits = hits[: config.max_hits]
+    sentences = _sentences(hits, config)
+    similarity = _similarity(encoding, hits, sentences, encoder)
+    idf = _pool_idf(question.terms, sentences)
+    familiar = min(1.0, max(0.0, (encoding.familiarity - UNREADABLE) / (READABLE - UNREADABLE)))
+    features = _features(question, hits, sentences, familiar * _standardised(similarity), idf)
+    logits = features @ np.array(WEIGHTS)
+    chances = np.exp(logits - logits.max(initial=0.0))
+    return Pool(
+        sentences=sentences,
+        similarity=similarity,
+        familiar=familiar,
+        idf=idf,
+        features=features,
+        chances=chances / max(float(chances.sum()), 1e-12),
+    )
+
+
+def draft(pool: Pool, config: ExtractiveConfig | None = None) -> Draft:
+    """One to `max_claims` claims, each a sentence of the pool; none when the pool is empty."""
+    config = config or ExtractiveConfig()
+    chosen: list[int] = []
+    reached = 0.0
+    for index in pool.order:
+        chance = float(pool.chances[index])
+        repeated = any(pool.sentences[index].terms == pool.sentences[other].terms for other in chosen)
+        if chosen and (reached >= config.enough or chance < config.min_share * pool.chances[chosen[0]]):
+            break
+        reached += chance
+        if not repeated:
+            chosen.append(index)
+        if len(chosen) == config.max_claims:
+            break
+    return Draft(claims=tuple(_claim(pool.sentences[index]) for index in chosen))
+
+
+# Sentences
+
+
+def _sentences(hits: Sequence[Hit], config: ExtractiveConfig) -> tuple[Sentence, ...]:
+    found: list[Sentence] = []
+    seen: set[tuple[str, int, int]] = set()
+    for rank, hit in enumerate(hits):
+        for sentence in _passage_sentences(rank, hit.passage, config):
+            place = (sentence.passage.document_id, sentence.start, sentence.end)
+            if place not in seen and len(found) < config.max_sentences:
+                seen.add(place)
+                found.append(sentence)
+    return tuple(found)
+
+
+def _passage_sentences(rank: int, passage: Passage, config: ExtractiveConfig) -> list[Sentence]:
+    text = passage.text[: config.max_characters]
+    frame = frozenset(terms(" ".join((passage.title, *passage.headings))))
+    header = _table_header(passage)
+    header_terms = frozenset(terms(header)) if header else frozenset()
+    found: list[Sentence] = []
+    for start, end in sentence_spans(text):
+        words = text[start:end]
+        if sum(map(str.isalnum, words)) < config.min_letters or words in passage.headings:
+            continue
+        found.append(
+            Sentence(
+                passage=passage,
+                rank=rank,
+                start=passage.start + start,
+                end=passage.start + end,
+                text=words,
+                terms=tuple(terms(words)),
+                context=frame | header_terms if _is_row(words) and words != header else frame,
+            )
+        )
+    return found
+
+
+def _is_row(text: str) -> bool:
+    return " | " in text or "\t" in text
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"\t| \| ", row.strip("| "))]
+
+
+def _table_header(passage: Passage) -> str:
+    """The first row of a passage that holds rows, else nothing."""
+    lines = (line.strip() for line in passage.text[:2_000].split("\n"))
+    return next((line for line in lines if _is_row(line)), "")
+
+
+# Features
+
+
+def _similarity(
+    encoding: QueryEncoding, hits: Sequence[Hit], sentences: Sequence[Sentence], encoder: Encoder
+) -> NDArray[np.float32]:
+    """Late interaction of the question with each sentence [sentences]; 0 for one that the encoder did not see."""
+    out = np.zeros(len(sentences), np.float32)
+    with_tokens = {rank: hit.tokens for rank, hit in enumerate(hits) if hit.tokens is not None and len(hit.tokens)}
+    inputs = [
+        encoder_input(hits[at].passage.title, hits[at].passage.headings, hits[at].passage.text) for at in with_tokens
+    ]
+    spans = encoder.token_spans([text for text, _ in inputs])
+    for (rank, bits), (_, offset), places in zip(with_tokens.items(), inputs, spans, strict=True):
+        columns = [column for column, sentence in enumerate(sentences) if sentence.rank == rank]
+        starts = places[: len(bits), 0] + (hits[rank].passage.start - offset)
+        bounds = np.array([(sentences[column].start, sentences[column].end) for column in columns], np.int64)
+        out[columns] = max_sim_segments(encoding, bits, np.searchsorted(starts, bounds.reshape(-1, 2)))
+    return out
+
+
+def _pool_idf(question_terms: Sequence[str], sentences: Sequence[Sentence]) -> dict[str, float]:
+    count = len(sentences)
+    frequency = {term: sum(term in sentence.terms for sentence in sentences) for term in question_terms}
+    return {term: float(np.log1p((count - df + 0.5) / (df + 0.5))) for term, df in frequency.items()}
+
+
+def _bm25(question_terms: Sequence[str], sentences: Sequence[Sentence]) -> NDArray[np.float64]:
+    from rank_bm25 import BM25Plus
+
+    corpus = [sentence.terms for sentence in sentences]
+    if not any(corpus):
+        return np.zeros(len(sentences))
+    return np.asarray(BM25Plus(corpus).get_scores(list(question_terms)), np.float64)
+
+
+def coverage(idf: dict[str, float], own: Collection[str], context: frozenset[str]) -> float:
+    """Share of the question's idf mass that a sentence has; what only its context has counts half."""
+    total = sum(idf.values())
+    held = sum(weight for term, weight in idf.items() if term in own)
+    framed = sum(weight for term, weight in idf.items() if term in context and term not in own)
+    return (held + 0.5 * framed) / total if total else 0.0
+
+
+def _features(
+    question: Question,
+    hits: Sequence[Hit],
+    sentences: Sequence[Sentence],
+    late: NDArray[np.float64],
+    idf: dict[str, float],
+) -> NDArray[np.float64]:
+    scores = _standardised(np.array([hit.score for hit in hits], np.float64))
+    rows = [
+        (
+            coverage(idf, sentence.terms, sentence.context),
+            float(holds_answer_kind(sentence.text, question)),
+            float(scores[sentence.rank]),
+        )
+        for sentence in sentences
+    ]
+    rest = np.array(rows, np.float64).reshape(len(sentences), 3)
+    return np.column_stack((late, _standardised(_bm25(question.terms, sentences)), rest))
+
+
+def _standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean 0 and deviation 1; all 0 when the values are equal."""
+    deviation = float(values.std()) if len(values) else 0.0
+    if deviation < 1e-9:
+        return np.zeros(len(values))
+    return np.asarray((values - values.mean()) / deviation, np.float64)
+
+
+# Claims
+
+_NEEDS_SUBJECT: Final = re.compile(
+    r"(?:it|its|they|their|them|he|his|she|her|this|these|those|that|such|both|es|sie|er|diese[rsmn]?|il|elle|ils|elles"
+    r"|ce|cette|ces|ello|ellos|ellas|esta?o?s?)\b",
+    re.IGNORECASE,
+)
+
+
+def _claim(sentence: Sentence) -> DraftClaim:
+    passage = sentence.passage
+    quotes = [Quote(passage=passage, text=sentence.text, start=sentence.start)]
+    text = sentence.text
+    if _is_row(text) and (header := _table_header(passage)) not in ("", text):
+        names, cells = _cells(header), _cells(text)
+        if len(names) == len(cells):
+            text = "; ".join(
+                f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell
+            )
+            quotes.append(Quote(passage=passage, text=header))
+    elif _NEEDS_SUBJECT.match(text):
+        subject = passage.headings[-1] if passage.headings else passage.title
+        text = f"{subject}: {text}" if subject else text
+    return DraftClaim(text=text, quotes=tuple(quotes))
