@@ -34,11 +34,11 @@ TEXTS = [
 ]
 
 
-def write_model(folder: Path, *, pooling: str = "mean", layers: int = 2, positions: int = 64) -> Path:
+def write_model(folder: Path, *, pooling: str = "mean", kind: str = "bert") -> Path:
     """A sentence-transformers model with random weights, lively enough that its token vectors differ."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[unused0]", *".,:!", *letters, *(f"##{x}" for x in letters), *WORDS]
@@ -52,11 +52,12 @@ def write_model(folder: Path, *, pooling: str = "mean", layers: int = 2, positio
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)  # type: ignore[no-untyped-call]
     torch.manual_seed(7)
-    config = BertConfig(
-        vocab_size=len(pieces), hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=positions, initializer_range=0.3, pad_token_id=0,
+    config = AutoConfig.for_model(
+        kind, vocab_size=len(pieces), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=64, initializer_range=0.3, pad_token_id=0, type_vocab_size=2,
     )  # fmt: skip
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    AutoModel.from_config(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 60, "do_lower_case": false}')
     (folder / "1_Pooling").mkdir()
     flags = {f"pooling_mode_{mode}": mode.startswith(pooling) for mode in ("cls_token", "mean_tokens", "max_tokens")}
     (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 32, **flags}))
@@ -206,12 +207,13 @@ def test_question_does_not_wait_for_passages(runtime: type[OpenVinoForward | Tor
 class TestRuntimesAgree:
     """OpenVINO computes what sentence-transformers computes."""
 
-    @pytest.mark.parametrize("pooling", ["mean", "cls"])
-    def test_tiny_model(self, tmp_path: Path, pooling: str) -> None:
-        """Both runtimes give the vectors of sentence-transformers itself, for both kinds of pooling."""
+    @pytest.mark.parametrize(("kind", "pooling"), [("bert", "mean"), ("bert", "cls"), ("xlm-roberta", "mean")])
+    def test_tiny_model(self, tmp_path: Path, kind: str, pooling: str) -> None:
+        """Both runtimes give the vectors of sentence-transformers itself, for each architecture and pooling."""
         from sentence_transformers import SentenceTransformer
 
-        folder = write_model(tmp_path / "model", pooling=pooling)
+        folder = write_model(tmp_path / "model", kind=kind, pooling=pooling)
+        assert why_not(open_model_folder(str(folder))) is None
         texts = [text for text in TEXTS if "\ud800" not in text]
         expected = SentenceTransformer(str(folder)).encode(texts)
         for runtime in ("openvino", "torch"):
