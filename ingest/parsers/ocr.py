@@ -35,7 +35,8 @@ def recognise(grey: NDArray[np.uint8], *, program: str, languages: str, seconds:
         raise OcrFailed(f"{languages!r} is no list of languages as tesseract names them.")
     # a portable grey map (netpbm's PGM) needs no encoder and goes in through a pipe: no file, no shell
     picture = b"P5 %d %d 255\n" % (grey.shape[1], grey.shape[0]) + grey.tobytes()
-    command = [program, "stdin", "stdout", "-l", languages, "--dpi", str(DOTS_PER_INCH)]
+    # with more threads than free cores tesseract takes many times as long (OpenMP threads wait for each other busily)
+    command = ["env", "OMP_THREAD_LIMIT=1", program, "stdin", "stdout", "-l", languages, "--dpi", str(DOTS_PER_INCH)]
     try:
         done = subprocess.run(command, input=picture, capture_output=True, timeout=max(seconds, 0.1), check=False)  # noqa: S603
     except subprocess.TimeoutExpired:

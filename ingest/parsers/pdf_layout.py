@@ -109,7 +109,7 @@ def _segments(words: Sequence[Word]) -> list[Segment]:
 def _continues(last: Word, word: Word) -> bool:
     size = max(last.size, word.size, 1.0)
     gap = word.left - last.right
-    if _starts_cell(last.text, word.text, gap / size):
+    if gap > 0.3 * size and _starts_cell(last.text, word.text, gap / size):
         return False
     level = abs((word.top + word.bottom) - (last.top + last.bottom)) / 2
     return word.line == last.line and -size < gap < CELL_GAP * size and level < SAME_ROW * size
