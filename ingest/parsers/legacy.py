@@ -13,17 +13,28 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
-from ingest.elements import ParsedDocument
+from ingest.elements import Element, ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 
 _SUCCESSORS = {"worddocument": "docx", "powerpoint document": "pptx"}  # OLE stream -> format to turn it into
 
-_BOF, _EOF, _HEADER, _FOOTER = 0x0809, 0x000A, 0x0014, 0x0015  # record types of [MS-XLS]
-_WORKSHEET = b"\x10\0"
+# Record types of [MS-XLS] that xlrd passes over: page headers and footers, and the text of shapes and notes.
+_BOF, _EOF, _HEADER, _FOOTER, _SHAPE_TEXT, _CONTINUE = 0x0809, 0x000A, 0x0014, 0x0015, 0x01B6, 0x003C
+_WORKSHEET = b"\x10\0"  # the kind of substream in its BOF
+
+
+@dataclass(slots=True, kw_only=True)
+class _Extras:
+    """What a sheet says outside its cells."""
+
+    margins: dict[int, str] = field(default_factory=dict)  # record type -> header or footer
+    drawn: list[str] = field(default_factory=list)  # text of shapes and notes
 
 
 def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
@@ -31,8 +42,9 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
     from ingest.parsers import parse as parse_any
 
     successor = _successor(data)
-    turned = _turn_workbook(data, name) if successor is None else _turn(data, name, successor, limits)
-    return parse_any(turned, f"{Path(name).stem}.{successor or 'xlsx'}", limits)
+    if successor is None:
+        return _parse_workbook(data, name, limits)
+    return parse_any(_turn(data, name, successor, limits), f"{Path(name).stem}.{successor}", limits)
 
 
 def _successor(data: bytes) -> str | None:
@@ -84,8 +96,22 @@ def _run(command: list[str], seconds: float) -> bool:
 # XLS
 
 
-def _turn_workbook(data: bytes, name: str) -> bytes:
-    """The workbook's values and what is hidden in it, as XLSX."""
+def _parse_workbook(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
+    from ingest.parsers import tables
+
+    extras = list(_extras(data))
+    document = tables.parse(_turn_workbook(data, name, extras), f"{Path(name).stem}.xlsx", limits)
+    drawn = (
+        Element(text=text.strip(), page=page)
+        for page, extra in enumerate(extras, 1)
+        for text in extra.drawn
+        if text.strip()
+    )
+    return replace(document, elements=(*document.elements, *drawn))
+
+
+def _turn_workbook(data: bytes, name: str, extras: list[_Extras]) -> bytes:
+    """The workbook's values, what is hidden in it and its page headers, as XLSX."""
     import openpyxl
     import xlrd  # type: ignore[import-untyped]
 
@@ -96,13 +122,12 @@ def _turn_workbook(data: bytes, name: str) -> bytes:
         raise FileRefused(name, code, f"The workbook cannot be read ({error}).", "Save it as XLSX.") from None
     new = openpyxl.Workbook()
     new.remove(new.active)
-    margins = _margins(data)
-    for sheet in old.sheets():
+    for sheet, extra in zip(old.sheets(), chain(extras, repeat(_Extras())), strict=False):
         target = new.create_sheet(sheet.name)
         target.sheet_state = ("visible", "hidden", "veryHidden")[sheet.visibility]
         _copy_cells(sheet, target, old.datemode)
         _copy_hidden(sheet, target)
-        _copy_margins(next(margins, {}), target)
+        _copy_margins(extra.margins, target)
     out = io.BytesIO()
     new.save(out)
     return out.getvalue()
@@ -152,24 +177,44 @@ def _copy_hidden(sheet: Any, target: Any) -> None:
             target.column_dimensions[get_column_letter(column + 1)].hidden = True
 
 
-def _margins(data: bytes) -> Iterator[dict[int, str]]:
-    """Header and footer of each sheet by their record type, which xlrd passes over ([MS-XLS] 2.4.136 and 2.4.124)."""
+def _extras(data: bytes) -> Iterator[_Extras]:
+    """What each sheet says outside its cells."""
+    found: _Extras | None = None
+    wanted = 0  # characters that the text of a shape still lacks
+    for kind, body in _records(data):
+        if kind == _BOF and body[2:4] == _WORKSHEET:
+            found = _Extras()
+        elif found is None:
+            continue
+        elif kind == _EOF:
+            yield found
+            found = None
+        elif kind in (_HEADER, _FOOTER) and len(body) > 3:
+            found.margins[kind] = _characters(body[2:])
+        elif kind == _SHAPE_TEXT:
+            wanted = int.from_bytes(body[10:12], "little")
+            found.drawn.append("")
+        elif kind == _CONTINUE and wanted and found.drawn:
+            text = _characters(body)[:wanted]
+            found.drawn[-1] += text
+            wanted -= len(text)
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
     import olefile
 
     with olefile.OleFileIO(io.BytesIO(data)) as container:
         stream = container.openstream("Workbook").read() if container.exists("Workbook") else b""
-    at, found = 0, None
+    at = 0
     while at + 4 <= len(stream):
         kind, size = struct.unpack_from("<HH", stream, at)
-        body = stream[at + 4 : at + 4 + size]
-        if kind == _BOF and body[2:4] == _WORKSHEET:
-            found = dict[int, str]()
-        elif kind == _EOF and found is not None:
-            yield found
-            found = None
-        elif kind in (_HEADER, _FOOTER) and size > 3 and found is not None:
-            found[kind] = body[3:].decode("utf-16-le" if body[2] & 1 else "latin-1", "replace")
+        yield kind, stream[at + 4 : at + 4 + size]
         at += 4 + size
+
+
+def _characters(body: bytes) -> str:
+    """A string behind its flag, which says whether a character takes two bytes ([MS-XLS] 2.5.293)."""
+    return body[1:].decode("utf-16-le" if body[:1] == b"\x01" else "latin-1", "replace")
 
 
 def _copy_margins(margins: dict[int, str], target: Any) -> None:

@@ -13,6 +13,7 @@ from ingest.elements import Element, ElementKind, HiddenReason, HiddenText, Pars
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 from ingest.parsers.openxml import SAME_COLOUR, TINY, contrast, hex_colour, read_xml
+from ingest.parsers.rows import table_elements
 
 _NAMESPACE = "{urn:oasis:names:tc:opendocument:xmlns:%s:1.0}"
 _OFFICE, _TEXT, _TABLE, _DRAW, _STYLE, _PRESENTATION = (
@@ -174,17 +175,13 @@ class _Reader:
             self.hidden.append(HiddenText(text=text.strip(), reason=reason, place=self._place()))
 
     def _read_table(self, table: Any, look: _Look) -> None:
-        lines = []
+        rows = []
         for row in table.iter(_TABLE + "table-row"):
-            visible = row.get(_TABLE + "visibility") not in ("collapse", "filter")
-            if not visible:
+            if row.get(_TABLE + "visibility") in ("collapse", "filter"):
                 self._hide(row, "hidden_part")
-                continue
-            cells = [self._cell(cell, look) for cell in row if cell.tag == _TABLE + "table-cell"]
-            lines.append("\t".join(cells).rstrip())
-        text = "\n".join(line for line in lines if line)
-        if text:
-            self.elements.append(Element(text=text, kind="table", page=self.page))
+            else:
+                rows.append([self._cell(cell, look) for cell in row if cell.tag == _TABLE + "table-cell"])
+        self.elements += table_elements(rows, page=self.page)
 
     def _cell(self, cell: Any, look: _Look) -> str:
         inner = self._look(cell, look)

@@ -21,10 +21,13 @@ _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 
 
 def read_xml(data: bytes) -> Any:
-    """The root element of `data`, with no entity resolved and no network used; raises lxml's XMLSyntaxError."""
+    """The root of `data` without comments, no entity resolved and no network used; raises lxml's XMLSyntaxError."""
     from lxml import etree
 
-    return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+    )
+    return etree.fromstring(data, parser)
 
 
 def write_xml(root: Any) -> bytes:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from ingest.elements import Element, ElementKind, HiddenReason, HiddenText, ParsedDocument
 from ingest.limits import ParseLimits
 from ingest.parsers.openxml import SAME_COLOUR, TINY, contrast
+from ingest.parsers.rows import table_elements
 
 _TOKEN = re.compile(
     rb"\\'(?P<hex>[0-9a-fA-F]{2})|\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,10})? ?|\\(?P<symbol>[^a-zA-Z])"
@@ -38,7 +39,7 @@ _STORIES: dict[str, ElementKind] = {  # groups whose text stands apart from the 
 }
 _CHARACTERS = {
     "tab": "\t", "line": "\n", "lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "bullet": "•",
-    "endash": "–", "emdash": "—", "enspace": " ", "emspace": " ", "qmspace": " ", "nestcell": "\t", "nestrow": "\n",
+    "endash": "–", "emdash": "—", "enspace": " ", "emspace": " ", "qmspace": " ", "nestcell": " ", "nestrow": " ",
 }  # fmt: skip
 _CODE_PAGES = {  # \fcharset -> codec
     0: "cp1252", 77: "mac_roman", 78: "shift_jis", 80: "gb2312", 81: "big5", 128: "cp932", 129: "cp949", 130: "johab",
@@ -73,7 +74,7 @@ class _Story:
 
     kind: ElementKind
     pieces: list[str] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=lambda: [[]])  # cells by row; the last one is being filled
 
 
 def parse(data: bytes, _name: str, _limits: ParseLimits) -> ParsedDocument:
@@ -307,19 +308,15 @@ class _Reader:
 
     def _end_cell(self, _number: int) -> None:
         story = self._stories[-1]
-        cell = " ".join("".join(story.pieces).split())
+        story.rows[-1].append("".join(story.pieces))
         story.pieces.clear()
-        story.rows.append(cell + "\t")
 
     def _end_row(self, _number: int) -> None:
-        self._stories[-1].rows.append("\n")
+        self._stories[-1].rows.append([])
 
     def _end_rows(self, story: _Story) -> None:
-        lines = (line.rstrip() for line in "".join(story.rows).split("\n"))
-        text = "\n".join(line for line in lines if line)
-        story.rows.clear()
-        if text:
-            self.elements.append(Element(text=text, kind="table"))
+        self.elements += table_elements(story.rows)
+        story.rows = [[]]
 
     def _end_story(self) -> None:
         self._set(in_table=False)

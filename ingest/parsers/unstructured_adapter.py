@@ -12,13 +12,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from ingest.elements import Element, ElementKind
+from ingest.parsers.rows import table_elements
 
 _LANGUAGES = ["eng"]  # saves it from guessing, for about a second; nothing we use depends on it
 _KINDS: dict[str, ElementKind] = {
@@ -34,43 +35,35 @@ _KINDS: dict[str, ElementKind] = {
 
 def partition_docx(data: bytes) -> list[Element]:
     """Elements of a DOCX in reading order; headings are those that the document's styles name."""
-    partition = _partitioner("docx")
-    return [_element(piece) for piece in partition(file=io.BytesIO(data), languages=_LANGUAGES) if piece.text.strip()]
+    pieces = _partitioner("docx")(file=io.BytesIO(data), languages=_LANGUAGES)
+    return [element for piece in pieces for element in _elements(piece)]
 
 
 def partition_pptx(data: bytes) -> list[Element]:
     """Elements of a PPTX in reading order with the number of their slide as page; headings are the slides' titles."""
-    elements = []
-    for piece in _partitioner("pptx")(file=io.BytesIO(data), languages=_LANGUAGES):
-        if piece.text.strip():
-            element = _element(piece)
-            if element.level > 1:  # a guess from the words of a text box, not the title of the slide
-                element = Element(text=element.text, page=element.page)
-            elements.append(element)
-    return elements
+    pieces = _partitioner("pptx")(file=io.BytesIO(data), languages=_LANGUAGES)
+    elements = (element for piece in pieces for element in _elements(piece))
+    # A deeper title is a guess from the words of a text box.
+    return [replace(element, kind="paragraph", level=0) if element.level > 1 else element for element in elements]
 
 
-def _element(piece: Any) -> Element:
+def _elements(piece: Any) -> list[Element]:
+    text, page = piece.text.strip(), piece.metadata.page_number
     kind = _KINDS.get(piece.category, "paragraph")
-    html = piece.metadata.text_as_html if kind == "table" else None
-    return Element(
-        text=_table_text(html) if html else piece.text.strip(),
-        kind=kind,
-        level=(piece.metadata.category_depth or 0) + 1 if kind == "heading" else 0,
-        page=piece.metadata.page_number,
-    )
+    if not text:
+        return []
+    if kind == "table" and piece.metadata.text_as_html:
+        return table_elements(_rows(piece.metadata.text_as_html), page=page)
+    level = (piece.metadata.category_depth or 0) + 1 if kind == "heading" else 0
+    return [Element(text=text, kind=kind, level=level, page=page)]
 
 
-def _table_text(html: str) -> str:
-    """Rows as lines, cells separated by tabs."""
+def _rows(html: str) -> list[list[str]]:
+    """The cells of a table's own rows; what is nested in a cell is part of its text."""
     from lxml.html import fragment_fromstring
 
-    table = fragment_fromstring(html)
-    rows = (
-        [" ".join(" ".join(cell.itertext()).split()) for cell in row.xpath("./td|./th")]
-        for row in table.xpath("./tr|./thead/tr|./tbody/tr")
-    )
-    return "\n".join("\t".join(row) for row in rows if any(row))
+    rows = fragment_fromstring(html).xpath("./tr|./thead/tr|./tbody/tr")
+    return [[" ".join(" ".join(cell.itertext()).split()) for cell in row.xpath("./td|./th")] for row in rows]
 
 
 @cache

@@ -46,8 +46,10 @@ def _entry(name: str, kind: int, *, right: int = _FREE, child: int = _FREE, star
     return encoded.ljust(64, b"\0") + links + bytes(36) + struct.pack("<IQ", start, size)
 
 
-def workbook(*cells: tuple[int, int, str | float], hidden_row: int | None = None, header: str = "") -> bytes:
-    """The Workbook stream of one sheet named "Costs" with `cells` (row, column, value)."""
+def workbook(
+    *cells: tuple[int, int, str | float], hidden_row: int | None = None, header: str = "", shape: str = ""
+) -> bytes:
+    """The Workbook stream of one sheet named "Costs" with `cells` (row, column, value) and a text box."""
     sheet = [_record(0x0809, struct.pack("<HHHHII", 0x0600, 0x0010, 0, 0, 0, 0))]
     if header:
         sheet.append(_record(0x0014, struct.pack("<HB", len(header), 0) + header.encode("latin-1")))
@@ -59,6 +61,11 @@ def workbook(*cells: tuple[int, int, str | float], hidden_row: int | None = None
             sheet.append(_record(0x0204, place + struct.pack("<HB", len(value), 0) + value.encode("latin-1")))
         else:
             sheet.append(_record(0x0203, place + struct.pack("<d", value)))
+    if shape:
+        sheet.append(_record(0x005D, struct.pack("<HHHHH12xHH", 0x15, 18, 6, 1, 0, 0, 0)))
+        sheet.append(_record(0x01B6, bytes(10) + struct.pack("<HH4x", len(shape), 0)))
+        sheet += [_record(0x003C, b"\1" + part.encode("utf-16-le")) for part in (shape[:2], shape[2:])]
+        sheet.append(_record(0x003C, bytes(16)))  # formatting runs
     sheet.append(_record(0x000A, b""))
     font = _record(0x0031, struct.pack("<HHHHHBBBBBB", 200, 0, 0x7FFF, 400, 0, 0, 0, 0, 0, 5, 0) + b"Arial")
     style = _record(0x00E0, struct.pack("<HHH", 0, 0, 0xFFF5) + bytes(14))

@@ -45,7 +45,7 @@ def texts(document: ParsedDocument) -> list[str]:
 
 
 def test_structure_is_kept() -> None:
-    """Headings with their level, lists, tables as tab-separated rows, headers, footers and the title come out."""
+    """Headings with their level, lists, tables as rows, headers, footers and the title come out."""
     document = Document()
     document.core_properties.title = "Leave policy"
     document.sections[0].header.paragraphs[0].text = "Confidential"
@@ -63,7 +63,7 @@ def test_structure_is_kept() -> None:
         ("heading", 2, "Carrying over"),
         ("paragraph", 0, "Up to five days move to the next year."),
         ("list_item", 0, "Ask your manager"),
-        ("table", 0, "Grade\tDays\nA\t30"),
+        ("table", 0, "Grade | Days\nA | 30"),
     ]
     assert result.title == "Leave policy"
     assert result.hidden == ()

@@ -70,6 +70,12 @@ def test_a_workbook_is_read_with_what_is_hidden_in_it() -> None:
     assert result.media_type == "application/vnd.ms-excel"
 
 
+def test_text_boxes_of_a_workbook_are_read() -> None:
+    """The text of a shape comes out, also where no cell holds anything and its text is stored in pieces."""
+    result = parse(ole_file({"Workbook": workbook(shape="drawn €")}), "costs.xls", LIMITS)
+    assert [element.text for element in result.elements] == ["drawn €"]
+
+
 def test_a_damaged_workbook_is_refused() -> None:
     """A workbook stream that breaks off is refused, not half read."""
     assert refusal(ole_file({"Workbook": workbook()[:30]}), "costs.xls").code in ("unreadable", "no_text")

@@ -42,7 +42,7 @@ def texts(document: ParsedDocument) -> list[str]:
 
 
 def test_structure_is_kept() -> None:
-    """Slide titles are headings, tables are tab-separated rows, and each element knows its slide."""
+    """Slide titles are headings, tables are rows, and each element knows its slide."""
     presentation = Presentation()
     presentation.core_properties.title = "Plans"
     first = a_slide(presentation, "Where we are")
@@ -55,7 +55,7 @@ def test_structure_is_kept() -> None:
     assert {(e.kind, e.level, e.page, e.text) for e in result.elements} == {
         ("heading", 1, 1, "Where we are"),
         ("paragraph", 0, 1, "Revenue grew by 4%"),
-        ("table", 0, 1, "Year\tSum\n2025\t7"),
+        ("table", 0, 1, "Year | Sum\n2025 | 7"),
         ("heading", 1, 2, "Where we go"),
         ("paragraph", 0, 2, "Mention the budget."),
     }

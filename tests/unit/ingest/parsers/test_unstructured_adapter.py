@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ingest.parsers.unstructured_adapter import _RuleTokeniser, _table_text
+from ingest.parsers.unstructured_adapter import _rows, _RuleTokeniser
 
 SCRIPT = """
 import socket, sys
@@ -35,17 +35,16 @@ def test_it_works_offline_and_without_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("html", "text"),
+    ("html", "rows"),
     [
-        ("<table><tr><td>a</td><td>b c</td></tr><tr><td/><td>d</td></tr></table>", "a\tb c\n\td"),
-        ("<table><tbody><tr><th>one<br/>two</th></tr></tbody></table>", "one two"),
-        ("<table><tr><td><table><tr><td>in</td></tr></table></td></tr></table>", "in"),
-        ("<table><tr><td></td></tr></table>", ""),
+        ("<table><tr><td>a</td><td>b c</td></tr><tr><td/><td>d</td></tr></table>", [["a", "b c"], ["", "d"]]),
+        ("<table><tbody><tr><th>one<br/>two</th></tr></tbody></table>", [["one two"]]),
+        ("<table><tr><td><table><tr><td>in</td></tr></table></td></tr></table>", [["in"]]),
     ],
 )
-def test_tables_become_rows(html: str, text: str) -> None:
-    """Rows are lines, cells stand between tabs, and nested tables come once."""
-    assert _table_text(html) == text
+def test_tables_become_rows(html: str, rows: list[list[str]]) -> None:
+    """A table's own rows and cells; a nested table comes once, as text of its cell."""
+    assert _rows(html) == rows
 
 
 def test_the_rule_tokeniser_gives_what_is_used_of_spacy() -> None:
