@@ -45,7 +45,7 @@ def test_what_the_program_complains_about_is_told(tmp_path: Path) -> None:
 
 def test_a_program_that_is_gone_is_told(tmp_path: Path) -> None:
     """A path that no longer exists is an error with a cause, not a crash."""
-    with pytest.raises(OcrFailed, match="tesseract failed: .*nothing"):
+    with pytest.raises(OcrFailed, match=r"tesseract failed: .*nothing"):
         recognise(GREY, program=str(tmp_path / "nothing"), languages="eng", seconds=20)
 
 
