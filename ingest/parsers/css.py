@@ -9,7 +9,7 @@ its colour differs from the ground by less than 30 of 765 (sum over red, green a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,15 +22,14 @@ _SMALLEST_FONT = 2.5  # px
 _LEAST_OPACITY = 0.05
 _FAR_AWAY = -500.0  # px
 _LEAST_CONTRAST = 30  # of 765
-_MOST_SELECTORS = 2_000  # of a page; the rest is left out
-_COMMENT = re.compile(r"/\*.*?\*/|<!--|-->", re.DOTALL)
-_RULE = re.compile(r"([^{};]+)\{([^{}]*)\}")
-_NOT_ON_SCREEN = re.compile(
-    r"@media\s+(?:only\s+)?(?:print|speech)\b[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", re.IGNORECASE
-)
-_DECLARATION = re.compile(r"([\w-]+)\s*:\s*([^;]+)")
+_MOST_SELECTORS = 5_000  # of a page; the rest is left out
+_LONGEST = 300  # characters of a selector or a value
+_COMMENT = re.compile(r"/\*(?:.*?\*/|.*\Z)|<!--|-->", re.DOTALL)
+_BRACE = re.compile(r"[{}]")
+_NOT_ON_SCREEN = re.compile(r"@media\s+(?:only\s+)?(?:print|speech)\b", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?", re.IGNORECASE)
-_LAST_NAME = re.compile(r"([.#])([\w-]+)")
+_COMPOUND = re.compile(r"(\*|[a-z][\w-]*)?((?:[.#][\w-]+)*)")
+_NAME = re.compile(r"[.#][\w-]+")
 _PSEUDO = re.compile(r":(?!not\(|first-child|last-child|nth-|only-child|root|is\(|where\()", re.IGNORECASE)
 _LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))\s*(px|pt|em|rem|%|ex|ch|vw|vh|vmin|vmax|cm|mm|in|pc)?", re.IGNORECASE)
 _PIXELS = {"px": 1.0, "": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "pc": 16.0, "in": 96.0}
@@ -85,10 +84,9 @@ class Look:
     size: float = 16.0  # px
     ink: Colour | str | None = None  # None: the default; "transparent"; "unknown"
     ground: Colour | str = _WHITE  # "unknown" for pictures and variables
+    reason: HiddenReason | None = None  # why text that looks so cannot be read; None when it can
 
-    @property
-    def reason(self) -> HiddenReason | None:
-        """Why text that looks so cannot be read; None when it can."""
+    def _judged(self) -> HiddenReason | None:
         if self.gone:
             return self.gone
         if not self.visible:
@@ -119,7 +117,7 @@ class Look:
             look = replace(look, ground=ground)
         if "color" in style and style["color"] != "inherit":
             look = replace(look, ink=parse_colour(style["color"]))
-        return look
+        return replace(look, reason=look._judged())
 
 
 def declarations(root: Any) -> dict[Any, Declarations]:
@@ -135,53 +133,115 @@ def declarations(root: Any) -> dict[Any, Declarations]:
 
     for node in root.xpath("//*[@color or @bgcolor or @hidden or @size]"):
         apply(node, _presentational(node), (0, 0, 0, 0), 0)
+    tree = _Tree(root)
     for order, (selector, style) in enumerate(_rules(root), 1):
-        for node in selector.xpath(root):
-            apply(node, style, (0, *selector.specificity), order)
+        nodes, specificity = tree.find(selector) if order <= _MOST_SELECTORS else ([], _NO_SPECIFICITY)
+        for node in nodes:
+            apply(node, style, (0, *specificity), order)
     for node in root.xpath("//*[@style]"):
         apply(node, node.get("style"), (1, 0, 0, 0), 0)
     return {node: {name: value for name, (_, value) in mine.items()} for node, mine in won.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Selector:
-    xpath: Any
-    specificity: tuple[int, int, int]
+def _rules(root: Any) -> Iterator[tuple[str, str]]:
+    """Selectors of the page's own style sheets, with declarations that can hide something."""
+    for sheet in root.iter("style"):
+        if "print" in (sheet.get("media") or ""):
+            continue
+        for prelude, style in _blocks(_COMMENT.sub("", sheet.text_content())):
+            if any(True for _ in _parse(style)):
+                for selector in prelude.rpartition(";")[2].lower().split(","):
+                    if len(selector) <= _LONGEST and not _PSEUDO.search(selector):
+                        yield selector.strip(), style
 
 
-def _rules(root: Any) -> Iterator[tuple[_Selector, str]]:
-    """Selectors that can match something here, with declarations that can hide something."""
-    sheets = [sheet.text_content() for sheet in root.iter("style") if "print" not in (sheet.get("media") or "")]
-    if not sheets:
-        return
-    names = {"." + name for value in root.xpath("//@class") for name in value.split()}
-    names |= {"#" + value.strip() for value in root.xpath("//@id")}
-    seen = 0
-    for sheet in sheets:
-        for prelude, style in _RULE.findall(_NOT_ON_SCREEN.sub("", _COMMENT.sub("", sheet))):
-            if not any(True for _ in _parse(style)):
-                continue
-            for text in prelude.split(","):
-                used = _LAST_NAME.findall(text)
-                if (used and "".join(used[-1]) not in names) or _PSEUDO.search(text):
-                    continue
-                seen += 1
-                selector = _selector(text) if seen <= _MOST_SELECTORS else None
-                if selector:
-                    yield selector, style
+def _blocks(sheet: str) -> Iterator[tuple[str, str]]:
+    """What stands before the braces and between them, innermost blocks only, those for paper left out."""
+    preludes: list[str] = []
+    elsewhere = start = 0
+    for brace in _BRACE.finditer(sheet):
+        text, start = sheet[start : brace.start()], brace.end()
+        if brace[0] == "{":
+            preludes.append(text)
+            elsewhere += _NOT_ON_SCREEN.search(text) is not None
+        elif preludes:
+            prelude = preludes.pop()
+            elsewhere -= _NOT_ON_SCREEN.search(prelude) is not None
+            if not elsewhere:
+                yield prelude, text
 
 
-def _selector(text: str) -> _Selector | None:
-    """None for what is no selector or is not supported."""
-    from cssselect import HTMLTranslator, SelectorError, parse
-    from lxml import etree
+_Specificity = tuple[int, int, int]
+_NO_SPECIFICITY: _Specificity = (0, 0, 0)
 
-    try:
-        (parsed,) = parse(text.strip())
-        path = etree.XPath(HTMLTranslator().selector_to_xpath(parsed))
-    except (SelectorError, etree.XPathError, ValueError, RecursionError):
-        return None
-    return _Selector(path, parsed.specificity())
+
+class _Tree:
+    """Finds the elements that a selector matches. Names are compared without case, as pages without a doctype do."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._names: dict[Any, frozenset[str]] = {}
+        self._by_name: dict[str, list[Any]] = {}
+
+    def _index(self) -> None:
+        for node in self._root.iter("*"):
+            names = {"." + name for name in (node.get("class") or "").lower().split()}
+            names.add("#" + (node.get("id") or "").strip().lower())
+            self._names[node] = frozenset(names)
+            for name in (*names, node.tag, "*"):
+                self._by_name.setdefault(name, []).append(node)
+
+    def find(self, selector: str) -> tuple[list[Any], _Specificity]:
+        """The matching elements and the selector's specificity; none for what is not supported."""
+        if not self._by_name:
+            self._index()
+        compounds = [_COMPOUND.fullmatch(part) for part in selector.split()]
+        simple = [(match[1] or "*", frozenset(_NAME.findall(match[2]))) for match in compounds if match]
+        if not simple or len(simple) < len(compounds):
+            return self._find_complex(selector)
+        candidates = self._candidates(simple)
+        ids = sum(name[0] == "#" for _, parts in simple for name in parts)
+        classes = sum(len(parts) for _, parts in simple) - ids
+        specificity = (ids, classes, sum(tag != "*" for tag, _ in simple))
+        return [node for node in candidates if self._matches(node, simple)], specificity
+
+    def _candidates(self, compounds: list[tuple[str, frozenset[str]]]) -> Iterable[Any]:
+        """The elements with the rarest name of the last compound, or those inside the rarest of an earlier one."""
+        rarest = [min((self._by_name.get(name, []) for name in (tag, *names)), key=len) for tag, names in compounds]
+        outer = min(rarest[:-1], key=len, default=rarest[-1])
+        if len(outer) * 20 >= len(rarest[-1]):
+            return rarest[-1]
+        return dict.fromkeys(node for above in outer for node in above.iterdescendants())
+
+    def _matches(self, node: Any, compounds: list[tuple[str, frozenset[str]]]) -> bool:
+        """Whether `node` is the last of the compounds and has the others above it, in order."""
+        if not self._is(node, compounds[-1]):
+            return False
+        wanted = len(compounds) - 2
+        for ancestor in node.iterancestors() if wanted >= 0 else ():
+            if self._is(ancestor, compounds[wanted]):
+                wanted -= 1
+                if wanted < 0:
+                    break
+        return wanted < 0
+
+    def _is(self, node: Any, compound: tuple[str, frozenset[str]]) -> bool:
+        tag, names = compound
+        return tag in ("*", node.tag) and names <= self._names.get(node, frozenset())
+
+    def _find_complex(self, selector: str) -> tuple[list[Any], _Specificity]:
+        from cssselect import HTMLTranslator, SelectorError, parse
+        from lxml import etree
+
+        known = (name in self._by_name for name in _NAME.findall(selector.partition(":not")[0]))
+        if not all(known):
+            return [], _NO_SPECIFICITY
+        try:
+            (parsed,) = parse(selector)
+            nodes = self._root.xpath(HTMLTranslator().selector_to_xpath(parsed))
+        except (SelectorError, etree.XPathError, ValueError, RecursionError):
+            return [], _NO_SPECIFICITY
+        return nodes, parsed.specificity()
 
 
 _LOOKED_AT = re.compile(
@@ -195,9 +255,11 @@ def _parse(style: str) -> Iterator[tuple[str, str, bool]]:
     """Name, value and importance of the declarations that can hide text."""
     if "\\" in style:
         style = _ESCAPE.sub(lambda escape: chr(min(int(escape[1], 16), 0xFFFF)), style)
-    for name, value in _DECLARATION.findall(_COMMENT.sub("", style).lower()):
+    for declaration in _COMMENT.sub("", style).lower().split(";"):
+        name, _, value = declaration.partition(":")
+        name = name.strip()
         if _LOOKED_AT.fullmatch(name):
-            plain, important, _ = value.partition("!")
+            plain, important, _ = value[:_LONGEST].partition("!")
             yield ("font-size" if name == "font" else name), plain.strip(), bool(important)
 
 

@@ -77,12 +77,9 @@ def parse_text(text: str, name: str, limits: ParseLimits) -> ParsedDocument:
 
 
 def _check_nesting(root: Any, name: str, limits: ParseLimits) -> None:
-    depth = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        if depth > limits.max_nesting:
-            cause = f"Its markup is nested more than {limits.max_nesting} levels deep."
-            raise FileRefused(name, "too_nested", cause, "Save it anew in the program that made it.")
+    if root.xpath(f"boolean(//*[count(ancestor::*) >= {limits.max_nesting}])"):
+        cause = f"Its markup is nested more than {limits.max_nesting} levels deep."
+        raise FileRefused(name, "too_nested", cause, "Save it anew in the program that made it.")
 
 
 def _squeeze(text: str) -> str:
@@ -127,6 +124,8 @@ class _Walk:
 
     def flush(self) -> None:
         """Ends the block that is being read."""
+        if not self._said:
+            return
         text, self._said = self._text(self._said), []
         if text:
             self.elements.append(Element(text=text, kind=self._kind, level=self._level))

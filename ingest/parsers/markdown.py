@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _TITLE = re.compile(r"""^title[ \t]*[:=][ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\n]*))""", re.MULTILINE | re.IGNORECASE)
-_COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--(.*?)(?:-->|\Z)", re.DOTALL)
 _PLAIN_TAG = re.compile(  # neither hides text nor arranges it
     r"</?(?:a|abbr|b|big|br|center|cite|code|details|dfn|div|em|hr|i|img|ins|kbd|mark|p|q|s|samp|small|span|strong|sub"
     r"|summary|sup|tt|u|var|wbr)(?:\s+(?:href|src|alt|id|class|name|title|target|rel|width|height|align|open|border"
@@ -162,6 +162,6 @@ class _Reader:
         """The text of plain markup; comments go to the hidden text."""
         for comment in _COMMENT.findall(markup):
             if comment.strip():
-                self.hidden.append(HiddenText(text=comment.strip(), reason="hidden_part", place="comment"))
+                self.hidden.append(HiddenText(text=" ".join(comment.split()), reason="hidden_part", place="comment"))
         text = _PLAIN_TAG.sub("", _BREAK.sub("\n", _COMMENT.sub("", markup)))
         return text if text == "\n" else unescape(text).strip("\n")

@@ -12,17 +12,19 @@ from ingest.parsers.charset import decode
 
 _BLANK_LINES = re.compile(r"\n(?:[ \t\u3000\f\v]*\n)+|\f")
 _TIMES = re.compile(r"^[ \t]*(?:\d+:)?\d{2}:\d{2}[.,]\d{3}[ \t]*-->.*$", re.MULTILINE)
-_VOICE = re.compile(r"<v(?:\.[^ \t>]*)?[ \t]+([^>\n]+)>")
-_CUE_TAG = re.compile(r"</?(?:[a-z]|\d)[^>\n]*>")
+_VOICE = re.compile(r"<v(?:\.[^ \t>]{0,99})?[ \t]([^>\n]{1,200})>")
+_CUE_TAG = re.compile(r"</?(?:[a-z]|\d)[^>\n]{0,200}>")
 _ADORNMENT = re.compile(r"([^\w\s])\1+")
 _DIRECTIVE = re.compile(r"\.\. (?:[\w:-]+::|_[^:\n]+:|\[[^\]\n]+\]|\|[^|\n]+\|)[ \t]*")
 _OPTION = re.compile(r"^[ \t]+:[\w-]+:.*\n?", re.MULTILINE)
-_ROLE = re.compile(r":[\w:-]+:`([^`<]+?)(?:\s*<[^`]*>)?`|`([^`<]+?)(?:\s*<[^`]*>)?`_{1,2}|``([^`]+)``")
+_ROLE = re.compile(
+    r":[\w-]{1,40}(?::[\w-]{1,40})?:`([^`<]+?)(?:\s*<[^`]*>)?`|`([^`<]+?)(?:\s*<[^`]*>)?`_{1,2}|``([^`]+)``"
+)
 _CALENDAR_LINE = re.compile(
     r"(SUMMARY|DESCRIPTION|LOCATION|ORGANIZER|ATTENDEE|DTSTART|DTEND|DUE|COMMENT)(?:;(?:[^:\"]|\"[^\"]*\")*)?:(.*)"
 )
 _CALENDAR_ESCAPE = re.compile(r"\\([nN,;\\])")
-_ATX_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
+_MARKDOWN = re.compile(r"^#{1,6} \S|^```|^ {0,3}\|?[ \t]*:?-{3,}:?[ \t]*\||\]\((?:https?:/)?/", re.MULTILINE)
 
 
 def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
@@ -40,8 +42,8 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
 
 
 def parse_record(text: str, name: str, limits: ParseLimits) -> ParsedDocument:
-    """The text of a record: Markdown if it has headings as Markdown writes them, else plain text."""
-    if _ATX_HEADING.search(text):
+    """The text of a record: Markdown if it has Markdown's headings, links, tables or fences, else plain."""
+    if _MARKDOWN.search(text):
         from ingest.parsers.markdown import parse_text
 
         return parse_text(text, name, limits)

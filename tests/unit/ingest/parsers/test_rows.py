@@ -19,6 +19,14 @@ def test_windows_repeat_the_header() -> None:
     assert [line for window in windows for line in window[1:]] == [" | ".join(row) for row in rows[1:]]
 
 
+def test_a_new_row_changes_few_windows() -> None:
+    """After a row is added on top, most windows of a long table are as they were."""
+    rows = [["Item", "Price"], *([f"thing number {at}", f"{at} euros"] for at in range(400))]
+    before = {element.text for element in table_elements(rows)}
+    after = [element.text for element in table_elements([rows[0], ["a new thing", "1 euro"], *rows[1:]])]
+    assert sum(text not in before for text in after) < len(after) / 3
+
+
 def test_first_row_of_values_is_no_header() -> None:
     """A first row with numbers or a gap is data, and is not repeated."""
     assert [element.text for element in table_elements([["a", "1"], ["b", "2"]])] == ["a | 1\nb | 2"]
