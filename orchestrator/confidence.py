@@ -29,17 +29,24 @@ class ConfidenceRule:
     threshold: float
 
 
+# Fitted by logistic regression on half the articles of SQuAD 2.0's development set (answerable, adversarial, and asked
+# with the article taken away) and half of XQuAD in nine languages (each with the same weight), then rounded. Likeness is
+# that of the default encoder: another one needs weights of its own. On the other halves, area under the ROC curve: .70
+# against adversarial questions, .98 in English and .93 over all languages where the article is not there; at the
+# threshold 92% of answerable English questions are answered and 4% of those whose article is not there.
 RULE: Final = ConfidenceRule(
-    version="placeholder",
+    version="2026-11-20",
     weights={
-        "similarity": 9.0,
-        "coverage": 5.0,
-        "names_missing": -1.0,
-        "numbers_missing": -1.5,
+        "similarity": 11.0,
+        "coverage": 11.0,
+        "familiar": -1.5,
+        "half_familiar": 5.0,
+        "names_missing": -1.3,
+        "numbers_missing": -1.2,
         "negation_missing": -1.5,
-        "opposite": -1.5,
+        "opposite": -2.0,
     },
-    bias=-4.0,
+    bias=-3.6,
     threshold=0.5,
 )
 
@@ -60,6 +67,7 @@ def signals(question: Question, pool: Pool) -> dict[str, float]:
     similarity        late interaction of question and best sentence, as far as the encoder can read the question
     coverage          share of the question's idf mass in the best sentence with its frame, as far as it cannot
     familiar          how far it can, 0 to 1
+    half_familiar     greatest, at 0.25, where likeness and coverage each see half and both are low
     names_missing     share of the question's names that the passage of the chosen sentence does not have
     numbers_missing   1 when a number of the question is not in the chosen sentence or its title
     negation_missing  1 when the question negates and the chosen sentence does not
@@ -73,6 +81,7 @@ def signals(question: Question, pool: Pool) -> dict[str, float]:
         "similarity": pool.familiar * float(pool.similarity.max(initial=0.0)),
         "coverage": (1.0 - pool.familiar) * covered,
         "familiar": pool.familiar,
+        "half_familiar": pool.familiar * (1.0 - pool.familiar),
         "names_missing": _names_missing(question, pool, chosen),
         "numbers_missing": float(bool(question.numbers - {*numbers(chosen.text), *numbers(chosen.passage.title)})),
         "negation_missing": float(question.negations > 0 and negations(chosen.text) == 0),

@@ -20,7 +20,7 @@ class Question:
 
     text: str
     terms: tuple[str, ...]  # unique, as `ingest.terms` has them, without the words that only make it a question
-    names: frozenset[str]  # terms of capitalised words that do not begin the question
+    names: frozenset[str]  # terms of capitalised words that do not begin the question; none in German
     numbers: frozenset[str]
     kind: AnswerKind
     negations: int
@@ -37,7 +37,19 @@ _SHAPING: Final = frozenset(
     sind war waren wird werden kann können der die das den dem des ein eine einen einem einer von im zu für mit auf und
     qui quand où pourquoi comment combien quel quelle quels quelles est sont était le la les un une des du de et en
     quién cuándo dónde qué cómo cuánto cuánta cuántos cuántas cuál es son fue el los las una del y en se por para
+    кто что где когда сколько как почему какой какая какое какие каком какую чем был была было были это на из для
+    ne kim nerede nasıl kaç hangi neden niçin nedir kimdir ve bir için ile
+    كم ما ماذا متى أين من كيف لماذا هل أي هو هي في على إلى كان كانت
+    क्या कब कहाँ कहां कौन किस किसने किसे कितने कितनी कितना कैसे क्यों है हैं था थी थे की के का में से को ने पर और
+    τι ποιος ποια ποιο πότε πού πώς πόσο πόσα πόσες γιατί είναι ήταν το τη την της του των στο στη και
     """)
+)
+# The same for scripts without spaces, where they would leave pieces behind in the words next to them.
+_SHAPING_UNSPACED: Final = re.compile(
+    r"多少[天年个人]?|什么时候|什么|甚么|何时|哪[里个些年位种一]?|谁|如何|怎[么样]*|为什么|为何|几[个年天位]?|请问|[吗呢是的]"
+    r"|何[人年時日]?|いつ|どこ|誰|だれ|いくら|いくつ|どのように|どの|なぜ|(?:です|ます|でした|ました)か?|とは"
+    r"|อะไร|ที่ไหน|ที่ใด|เมื่อไร|เมื่อใด|ใคร|กี่|เท่าไหร่|เท่าไร|เท่าใด|อย่างไร|ทำไม|ไหน|ใด|คือ"
+    r"|무엇|언제|어디|누가|누구|얼마|몇|어떻게|왜"
 )
 _KINDS: Final[tuple[tuple[AnswerKind, re.Pattern[str]], ...]] = (
     (
@@ -89,9 +101,9 @@ _TIME: Final = re.compile(
 def read_question(text: str) -> Question:
     """The question in `text`; any string will do, what goes beyond `MAX_CHARACTERS` is not read."""
     text = " ".join(text[:MAX_CHARACTERS].split())
-    found = dict.fromkeys(terms(text))
+    found = dict.fromkeys(terms(_SHAPING_UNSPACED.sub(" ", text)) or terms(text))
     telling = tuple(term for term in found if term not in _SHAPING)
-    names = {term for word in _names(text) for term in terms(word)}
+    names = set() if _GERMAN.search(text) else {term for word in _names(text) for term in terms(word)}
     return Question(
         text=text,
         terms=telling or tuple(found),
@@ -102,8 +114,16 @@ def read_question(text: str) -> Question:
     )
 
 
+# Words of German, which capitalises every noun, that are not words of English too.
+_GERMAN: Final = re.compile(
+    r"\b(?:der|das|dem|eine?[rnms]?|wie|wer|wann|wo|welche[rnms]?|ist|sind|wird|werden|wurden?|haben|für|und|nicht"
+    r"|wieviele?|viele|zu[rm]?|bei|auf|aus|kann|können)\b",
+    re.IGNORECASE,
+)
+
+
 def _names(text: str) -> list[str]:
-    """Capitalised words; the first word of a question is capitalised for another reason."""
+    """Capitalised words, where only names are; the first word of a question is capitalised for another reason."""
     found = [match for match in _CAPITALISED.finditer(text) if match.start() > 0 and match[0][0].isupper()]
     words = text.split()
     return [] if len(found) > 0.6 * len(words) and len(words) > 2 else [match[0] for match in found]

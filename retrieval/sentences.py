@@ -157,7 +157,7 @@ def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _cut(text: str, start: int, limit: int) -> int:
     """A place to cut a sentence that is too long: after the last white space before `limit`, else at `limit`."""
-    for position in range(limit, start + (limit - start) // 2, -1):
+    for position in range(limit, start + 1, -1):
         if text[position - 1].isspace():
             return position
     return limit
