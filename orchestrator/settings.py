@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     # ingest
     workers: int = Field(default=2, ge=1, description="Processes that parse files.")
     batch_chunks: int = Field(default=512, ge=1, description="Chunks that are encoded and committed together.")
-    chunk_tokens: int = Field(default=240, ge=16, description="Longest chunk, in tokens of the encoder.")
+    chunk_tokens: int = Field(default=200, ge=16, description="Longest chunk, in tokens of the encoder.")
     max_file_bytes: int = Field(default=100_000_000, ge=1, description="Largest file.")
     max_unpacked_bytes: int = Field(default=400_000_000, ge=1, description="Largest sum of a container's members.")
     max_pages: int = Field(default=5_000, ge=1, description="Most pages, slides or sheets of a file.")
