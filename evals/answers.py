@@ -79,6 +79,7 @@ async def evaluate_answers(
     Asked is the home of the settings or, with `corpus`, a home of its own that holds the corpus, owned by `asker`, with
     the tags of `tags`. `asker` also asks the cases that name nobody. Raises BadInput for a set that cannot be used.
     """
+    from orchestrator.confidence import RULE
     from orchestrator.services import open_services
 
     started = time.monotonic()
@@ -98,6 +99,7 @@ async def evaluate_answers(
         "not_taken": taken,
         "model": model,
         "encoder": encoder,
+        "rule": RULE.version,
         "seconds": round(time.monotonic() - started, 1),
     }
     return report, results

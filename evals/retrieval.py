@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -94,6 +94,7 @@ async def evaluate_retrieval(
 ) -> dict[str, Any]:
     """The report on `collection`, or on `limit` of its queries; the corpus is ingested into a home of its own."""
     from orchestrator.services import open_services
+    from retrieval.search import SearchConfig
 
     started = time.monotonic()
     queries = spread(collection.queries, limit)
@@ -113,7 +114,9 @@ async def evaluate_retrieval(
         "documents": collection.documents,
         "not_taken": taken,
         "errors": dict(run.errors),
+        "depth": DEPTH,
         "encoder": encoder,
+        "rule": asdict(SearchConfig()),
         "latency_ms": metrics.percentiles(run.milliseconds),
         "seconds": round(time.monotonic() - started, 1),
     }

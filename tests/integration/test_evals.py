@@ -83,6 +83,7 @@ def test_retrieval_reports_each_leg_and_both_fused(home: Path, collection: Path)
     assert report["not_taken"] == {"no_text": 1}
     assert report["errors"] == {}
     assert report["encoder"]
+    assert report["rule"]["fusion"]
     assert report["latency_ms"]["p50"] > 0
 
 

@@ -53,7 +53,14 @@ def answer(*quotes: tuple[str, str], status: str = "answered", score: float = 0.
 
 
 def result(**changes: Any) -> CaseResult:
-    plain = {"id": "c", "answerable": True, "has_reference": True, "status": "answered", "score": 0.5, "correct": True}
+    plain: dict[str, Any] = {
+        "id": "c",
+        "answerable": True,
+        "has_reference": True,
+        "status": "answered",
+        "score": 0.5,
+        "correct": True,
+    }
     return CaseResult(**(plain | changes))
 
 
