@@ -18,7 +18,8 @@ from retrieval.access import Principal
 
 
 def case(**changes: Any) -> GoldenCase:
-    return GoldenCase(**({"id": "c", "question": "?", "answerable": True} | changes))
+    plain: dict[str, Any] = {"id": "c", "question": "?", "answerable": True}
+    return GoldenCase(**(plain | changes))
 
 
 def answer(*quotes: tuple[str, str], status: str = "answered", score: float = 0.8) -> Answer:
