@@ -34,7 +34,7 @@ READABLE: Final = 0.85  # from which on it counts in full (Turkish: .5, German: 
 class ExtractiveConfig:
     """How much evidence is read and how much of it is quoted."""
 
-    max_hits: int = 10  # passages read, from the best down
+    max_hits: int = 6  # passages read, from the best down; ten cost twice the time and answer no more questions
     max_characters: int = 4_000  # of one passage
     max_sentences: int = 200  # of all passages together
     min_letters: int = 3  # letters and digits of a sentence that says something
