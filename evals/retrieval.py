@@ -57,20 +57,17 @@ class _Run:
     async def rankings(self, query: Query) -> dict[str, list[str]]:
         """The corpus-ids by leg, best first; empty, and counted, where the question cannot be asked."""
         try:
+            started = time.perf_counter()
             encoding = self.services.encoder.encode_query(query.text)
+            hits = await self.services.retriever.search(query.text, self.scope, k=DEPTH, encoding=encoding)
+            self.milliseconds.append(1000 * (time.perf_counter() - started))
+            self._learn(hit.passage for hit in hits)
             chunks = await self._single_legs(query.text, encoding)
-            chunks["fused"] = await self._fused(query.text)
+            chunks["fused"] = [hit.passage.chunk_id for hit in hits]
         except GroundwireError as error:
             self.errors[error.code] += 1
             return {leg: [] for leg in LEGS}
         return {leg: self._fold(ids) for leg, ids in chunks.items()}
-
-    async def _fused(self, text: str) -> list[str]:
-        started = time.perf_counter()
-        hits = await self.services.retriever.search(text, self.scope, k=DEPTH)
-        self.milliseconds.append(1000 * (time.perf_counter() - started))
-        self._learn(hit.passage for hit in hits)
-        return [hit.passage.chunk_id for hit in hits]
 
     async def _single_legs(self, text: str, encoding: QueryEncoding) -> dict[str, list[str]]:
         requests = leg_requests(text, encoding, self.scope)
