@@ -96,7 +96,7 @@ def passage_weights(text: str) -> Weights:
     counts = Counter(words(text))
     found: dict[int, int] = {}
     for word, count in counts.items():
-        for number in _word_ids(word):
+        for number in word_ids(word):
             found[number] = found.get(number, 0) + count
     norm = K1 * (1 - B + B * sum(found.values()) / AVERAGE_TERMS)
     foreign = _is_foreign(counts)
@@ -112,7 +112,7 @@ def query_weights(text: str) -> Weights:
     """Term ids (unique, ascending) and the weight of each in a question: how often it is named, less for grams."""
     found: dict[int, float] = {}
     for word, count in Counter(words(text)).items():
-        for number in _word_ids(word):
+        for number in word_ids(word):
             found[number] = found.get(number, 0.0) + count
         grams = _gram_ids(word)
         for number in grams:
@@ -137,7 +137,8 @@ def _is_foreign(counts: Counter[str]) -> bool:
 
 
 @lru_cache(maxsize=1 << 17)
-def _word_ids(word: str) -> tuple[int, ...]:
+def word_ids(word: str) -> tuple[int, ...]:
+    """Ids of the terms of one word as `words` gives it."""
     return tuple(term_id(term) for term in _word_terms(word))
 
 

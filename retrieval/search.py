@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -99,7 +99,7 @@ class Retriever:
 
     async def _gather(self, question: str, encoding: QueryEncoding, scope: ReadScope, k: int) -> list[Candidate]:
         depths, config = self._config.depths, self._config.fusion
-        wide = Depths(leg=max(depths.leg, k), names=depths.names, named=depths.named)
+        wide = replace(depths, leg=max(depths.leg, k), scored=max(depths.scored, k))
         gathering = Gathering(self._index, scope, question, encoding, wide)
         return await gathering.run(lambda shared, shares: named(shared, shares, config))
 
@@ -107,7 +107,6 @@ class Retriever:
         self, question: str, encoding: QueryEncoding, scope: ReadScope, found: list[Candidate], k: int
     ) -> list[_Ranked]:
         """The best of the candidates with their final scores, best first."""
-        found = sorted(found, key=lambda candidate: candidate.id)
         fusion = Fusion(question, encoding.familiarity, _legs(found), self._config.fusion)
         first = np.argsort(-fusion.first, kind="stable")[: max(self._config.late, k)]
         tokens = await self._library.tokens(scope, [found[n].id for n in first])
@@ -139,14 +138,14 @@ class _Ranked:
 
     def hit(self, passage: Passage) -> Hit:
         one = self.candidate
-        legs = {"dense": one.dense or 0.0, "lexical": one.lexical or 0.0, "late": self.late, "named": one.named}
+        legs = {"dense": one.dense, "lexical": one.lexical, "late": self.late, "named": one.named}
         return Hit(passage=passage, score=self.score, legs=legs, tokens=self.tokens)
 
 
 def _legs(found: Sequence[Candidate]) -> Legs:
     return Legs(
-        lexical=np.array([candidate.lexical or 0.0 for candidate in found]),
-        dense=np.array([candidate.dense or 0.0 for candidate in found]),
+        lexical=np.array([candidate.lexical for candidate in found]),
+        dense=np.array([candidate.dense for candidate in found]),
         named=np.array([candidate.named for candidate in found]),
         digits=np.array([candidate.digits for candidate in found]),
     )

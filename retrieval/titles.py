@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import regex
 
-from ingest.terms import Weights, term_id, terms, words
+from ingest.terms import Weights, word_ids, words
 
 MAX_QUESTION_WORDS: Final = 200  # of a question that are compared with names
 LONGEST_RUN: Final = 3  # words of a question that a name may write as one
@@ -31,7 +31,7 @@ _WORDLESS_NAMES: Final = frozenset({"index", "readme", "default", "document", "u
 
 def name_weights(title: str, source_uri: str) -> Weights:
     """Term ids (unique, ascending) of a document's title and file name, each with weight 1."""
-    found = sorted({term_id(term) for word in _normalised(f"{title} {_file_name(source_uri)}") for term in terms(word)})
+    found = sorted({number for word in _normalised(f"{title} {_file_name(source_uri)}") for number in word_ids(word)})
     return np.array(found, np.uint32), np.ones(len(found), np.float32)
 
 
@@ -44,7 +44,7 @@ def naming_weights(question: str) -> Weights:
         for start in range(len(spoken) - length + 1):
             run = "".join(spoken[start : start + length])
             weight = OTHER_YEAR_WEIGHT if run in years and run != max(years) else 1.0
-            found.update((term_id(term), weight) for term in terms(run))
+            found.update((number, weight) for number in word_ids(run))
     ids = sorted(found)
     return np.array(ids, np.uint32), np.array([found[number] for number in ids], np.float32)
 
