@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingest.encoder import Encoder
     from ingest.ledger.store import Ledger
     from ingest.pipeline import Pipeline, PipelineConfig, Progress
+    from ingest.readers import ReaderConfig
     from ingest.report import IngestReport
     from ingest.tags import AccessTags
     from orchestrator.asking import Asker
@@ -73,6 +74,19 @@ class Services:
         report.removed = removed
         report.failed = [*failures, *report.failed, *(tags_file.unused() if tags_file else ())]
         return report
+
+    async def ingest_reader(
+        self, reader: ReaderConfig, defaults: Mapping[str, object], *, progress: Progress = lambda _: None
+    ) -> IngestReport:
+        """Take in what a llama-index reader reads. What it no longer reads stays: it may have read a part only.
+
+        Raises BadInput when the reader or the default tags cannot be used.
+        """
+        from ingest.readers import read
+        from ingest.sources import check_tags
+
+        check_tags("the command line", defaults)
+        return await self.pipeline.ingest(await asyncio.to_thread(read, reader, defaults), progress)
 
     async def ingest_records(self, records: Sequence[dict[str, Any]], tenant: str, owner: str) -> IngestReport:
         """Take records in as a .jsonl file would bring them; a record cannot choose its tenant."""

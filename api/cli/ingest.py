@@ -1,7 +1,10 @@
-"""`groundwire ingest`: files, folders and records in, with their access tags."""
+"""`groundwire ingest`: files, folders, records and what readers read in, with their access tags."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +14,18 @@ from api.cli import BAD_USE
 from api.cli.options import common, load_settings, local_user, print_json, run
 
 if TYPE_CHECKING:
+    from ingest.pipeline import Progress as ShowProgress
     from ingest.report import IngestReport
+    from orchestrator.services import Services
     from orchestrator.settings import Settings
+
+    Work = Callable[[Services, ShowProgress], Awaitable[IngestReport]]
 
 
 @click.command("ingest")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--tenant", default="default", show_default=True, metavar="T", help="Whose documents.")
-@click.option("--owner", metavar="USER", help="Who owns them; default: you.")
+@click.option("--owner", metavar="USER", help="Who owns them; default: you, but nobody with --reader.")
 @click.option("--allow", multiple=True, metavar="TOKEN", help="user:U, group:G, role:R or public; repeatable.")
 @click.option("--deny", multiple=True, metavar="TOKEN", help="Wins over every allow; repeatable.")
 @click.option("--classification", metavar="C", help="public, internal, confidential or regulated.")
@@ -27,20 +34,42 @@ if TYPE_CHECKING:
 @click.option(
     "--tags", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Tags of single documents, as .jsonl."
 )
+@click.option("--reader", metavar="MODULE:CLASS", help="A llama-index reader, run in this process, in place of PATHS.")
+@click.option("--reader-args", metavar="JSON", help='Its keyword arguments: {"init": {…}, "load": {…}}.')
+@click.option(
+    "--reader-tags", metavar="A,B", help="Tags that the metadata of its documents sets, as allow,deny; default: none."
+)
 @click.option("--keep-missing", is_flag=True, help="Keep documents whose file is gone from an ingested folder.")
 @common
 def command(
-    paths: tuple[Path, ...], home: Path | None, as_json: bool, tags: Path | None, keep_missing: bool, **access: Any
+    paths: tuple[Path, ...],
+    home: Path | None,
+    as_json: bool,
+    tags: Path | None,
+    reader: str | None,
+    reader_args: str | None,
+    reader_tags: str | None,
+    keep_missing: bool,
+    **access: Any,
 ) -> None:
     """Take PATHS in: files, folders, and .jsonl records {id, title?, text, allow?, ...}.
 
-    Unchanged documents cost no encoding. What cannot be taken is reported, and the rest goes on.
+    Unchanged documents cost no encoding. What cannot be taken is reported, and the rest goes on. The documents of a
+    --reader need --allow or --owner.
     """
     settings = load_settings(home)
-    access["owner"] = access["owner"] or local_user()
+    access["owner"] = access["owner"] or (None if reader else local_user())
     access["allow"], access["deny"] = list(access["allow"]), list(access["deny"])
     defaults = {name: value for name, value in access.items() if value}
-    report = run(_ingest(settings, paths, defaults, tags, keep_missing=keep_missing, quiet=as_json))
+    if reader is not None:
+        if paths or tags or keep_missing:
+            raise click.UsageError("--reader goes without PATHS, --tags and --keep-missing.")
+        work = _reading(reader, reader_args or "{}", reader_tags or "", defaults)
+    elif paths and reader_args is None and reader_tags is None:
+        work = _taking(paths, defaults, tags, keep_missing=keep_missing)
+    else:
+        raise click.UsageError("Name PATHS, or a --reader with what belongs to it.")
+    report = run(_ingest(settings, work, quiet=as_json))
     if as_json:
         print_json(report.as_json())
     else:
@@ -49,15 +78,18 @@ def command(
         raise click.exceptions.Exit(BAD_USE)
 
 
-async def _ingest(
-    settings: Settings,
-    paths: tuple[Path, ...],
-    defaults: dict[str, Any],
-    tags: Path | None,
-    *,
-    keep_missing: bool,
-    quiet: bool,
-) -> IngestReport:
+def _taking(paths: tuple[Path, ...], defaults: dict[str, Any], tags: Path | None, *, keep_missing: bool) -> Work:
+    return lambda services, show: services.ingest(paths, defaults, tags, keep_missing=keep_missing, progress=show)
+
+
+def _reading(name: str, arguments: str, tags: str, defaults: dict[str, Any]) -> Work:
+    from ingest.readers import reader_config
+
+    reader = reader_config(name, arguments, [tag.strip() for tag in tags.split(",") if tag.strip()])
+    return lambda services, show: services.ingest_reader(reader, defaults, progress=show)
+
+
+async def _ingest(settings: Settings, work: Work, *, quiet: bool) -> IngestReport:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -71,7 +103,8 @@ async def _ingest(
             bar.update(task, description=f"{report.documents} documents, {report.chunks} chunks")
 
         async with open_services(settings) as services:
-            return await services.ingest(paths, defaults, tags, keep_missing=keep_missing, progress=show)
+            with redirect_stdout(sys.stderr):  # readers print, and stdout is the report's
+                return await work(services, show)
 
 
 def _show(report: IngestReport) -> None:
