@@ -23,6 +23,12 @@ def resident_mib(process: psutil.Process) -> dict[str, float]:
     return dict(sizes)
 
 
+def cpu_seconds(process: int) -> float:
+    """Processor seconds of another process and of its descendants that are alive."""
+    main = psutil.Process(process)
+    return sum(sum(one.cpu_times()[:2]) for one in [main, *main.children(recursive=True)])
+
+
 def tree_cpu_seconds() -> float:
     """Processor seconds of this process, its descendants and those of them that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)

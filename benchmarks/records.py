@@ -34,7 +34,7 @@ def sampled(path: Path, limit: int | None, seed: int = 7) -> list[Record]:
     return random.Random(seed).sample(found, limit)
 
 
-def made_up(count: int, seed: int = 7, sentences: int = 12) -> Iterator[Record]:
+def made_up(count: int, seed: int = 7, sentences: int = 4) -> Iterator[Record]:
     """Documents of one chunk each, readable for `group:all`, whose words follow Zipf's law; no two are alike."""
     rng = random.Random(seed)
     words = ["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4))) for _ in range(20_000)]
