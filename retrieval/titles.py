@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import numpy as np
 import regex
@@ -26,6 +26,7 @@ _SHORT_FISCAL_YEAR = re.compile(r"\bfy\s?['’]?(\d\d)\b")
 _YEAR_AND_PERIOD = re.compile(r"(?:\bfy\s?)?(?<!\d)((?:19|20)\d\d)\s?([qh][1-4])?(?![\da-z])")
 _PERIOD_AND_YEAR = re.compile(r"\b([qh][1-4])\s?((?:19|20)\d\d)(?!\d)")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_AFTER_PATH = re.compile(r"[?#].*", re.DOTALL)
 _WORDLESS_NAMES: Final = frozenset({"index", "readme", "default", "document", "untitled"})
 
 
@@ -59,5 +60,6 @@ def _normalised(text: str) -> list[str]:
 
 def _file_name(source_uri: str) -> str:
     """The last part of a path or an address without its extension, where it says anything."""
-    name = PurePath(unquote(urlsplit(source_uri).path)).stem.lstrip("_")
+    path = _AFTER_PATH.sub("", source_uri) if "://" in source_uri else source_uri.removeprefix("record:")
+    name = PurePath(unquote(path)).stem.lstrip("_")
     return name if any(map(str.isalpha, name)) and name.lower() not in _WORDLESS_NAMES else ""
