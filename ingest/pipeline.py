@@ -181,9 +181,8 @@ class Pipeline:
             owners = await asyncio.to_thread(self._ledger.owners_of, tenant, new)
             for source in mine:
                 state = states.get(source.uri)
-                named = _named(source, state.document_id if state else None, owners)
                 try:
-                    _check_unseen(named, seen)
+                    named = _named(source, state.document_id if state else None, owners, seen)
                     digest = await asyncio.to_thread(content_hash, source, self._config.chunking)
                 except GroundwireError as error:
                     report.failed.append(Failure(path=_place(source), error=error))
@@ -353,19 +352,23 @@ class Pipeline:
         await asyncio.to_thread(self._ledger.finish_delete, key)
 
 
-def _named(source: Source, known_id: str | None, owners: dict[str, str]) -> Source:
+def _named(source: Source, known_id: str | None, owners: dict[str, str], seen: set[tuple[str, str]]) -> Source:
+    """The source under the id that it keeps. Raises RecordRefused for an id that is another's and cannot be changed."""
     if known_id is not None:
-        return replace(source, id=known_id)
-    taken = source.id in owners and owners[source.id] != source.uri
-    return replace(source, id=distinct_id(source.id, source.uri)) if taken and source.path else source
-
-
-def _check_unseen(source: Source, seen: set[tuple[str, str]]) -> None:
-    mark = (source.tags.tenant, source.id)
+        named = replace(source, id=known_id)
+    else:
+        taken = (source.tags.tenant, source.id) in seen or owners.get(source.id, source.uri) != source.uri
+        own_id = source.path is None and not source.uri.startswith("reader:")  # chosen by whoever wrote the record
+        named = replace(source, id=distinct_id(source.id, source.uri)) if taken and not own_id else source
+        if owners.get(named.id, named.uri) != named.uri:
+            cause = f"The id {named.id} belongs to {owners[named.id]}."
+            raise RecordRefused(_place(source), "id_taken", cause, "Give it another id, or delete that document first.")
+    mark = (named.tags.tenant, named.id)
     if mark in seen:
-        cause = f"The id {source.id} came twice in this run."
+        cause = f"The id {named.id} came twice in this run."
         raise RecordRefused(_place(source), "duplicate_id", cause, "Give each document an id of its own.")
     seen.add(mark)
+    return named
 
 
 def _staged(draft: Draft, number: int) -> StagedVersion:

@@ -178,6 +178,28 @@ def test_two_files_that_want_one_id_get_different_ones(bench: Bench, tmp_path: P
     assert bench.ingest().unchanged == 1
 
 
+def test_a_record_does_not_take_over_a_file(bench: Bench, tmp_path: Path) -> None:
+    """A record whose id a file holds is refused and named; the file's document stays as it is."""
+    bench.write("a.md", "The file.")
+    bench.ingest()
+    record = tmp_path / "r.jsonl"
+    record.write_text('{"id": "docs/a.md", "text": "The record."}')
+    report = bench.ingest(record)
+    assert [failure.error.code for failure in report.failed] == ["id_taken"]
+    assert bench.ledger.version(bench.key("a.md"), 1).version.text == "The file."
+
+
+def test_two_files_of_one_name_in_one_run(bench: Bench, tmp_path: Path) -> None:
+    """Both are taken, and keep their ids when the run is repeated."""
+    first = bench.write("a.md", "One of two.")
+    other = tmp_path / "elsewhere" / "a.md"
+    other.parent.mkdir()
+    other.write_text("Two of two.", "utf-8")
+    assert bench.ingest(first, other).documents == 2
+    assert bench.ingest(other, first).unchanged == 2
+    assert len(bench.ledger.current_versions("default")) == 2
+
+
 def test_a_deleted_document_leaves_nothing_behind(bench: Bench) -> None:
     """Text, chunks, vectors and quarantine go; vectors that another document shares stay."""
     bench.write("a.md", "Shared words.\n\n" + "only here " * 200)
