@@ -58,7 +58,7 @@ def _visible_rows(sheet: Any, title: str, hidden: list[HiddenText]) -> Iterator[
         cells = list(_cells(row))
         row_is_unseen = row.get(_TABLE + "visibility") in _UNSEEN or _in_closed_group(row)
         is_seen = [not row_is_unseen and column not in columns for column in range(len(cells))]
-        secret = " | ".join(text for text, seen in zip(cells, is_seen, strict=True) if text and not seen)
+        secret = "\t".join(text for text, seen in zip(cells, is_seen, strict=True) if text and not seen)
         if secret:
             hidden.append(HiddenText(text=secret, reason="hidden_part", place=f"sheet {title}, row {at}"))
         at += _repeats(row, "number-rows-repeated")

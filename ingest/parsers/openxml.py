@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from ingest.elements import Element
 
@@ -16,6 +18,7 @@ TINY = 2.0  # points; no printed text is set smaller than 4
 SAME_COLOUR = 1.1  # contrast ratio; 1 is no difference at all, WCAG 2.2 asks for 4.5 to read with ease
 
 _SPACE = re.compile(r"\s+")
+_RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 
@@ -50,6 +53,26 @@ def write_package(parts: dict[str, bytes]) -> bytes:
         for name, data in parts.items():
             container.writestr(name, data)
     return out.getvalue()
+
+
+def main_part(parts: dict[str, bytes]) -> str:
+    """The name of the part that a package is about (ECMA-376 part 2, section 8.4). Raises KeyError without one."""
+    return next(
+        target for kind, target in relations(parts, "").values() if kind.endswith("/officeDocument") and target in parts
+    )
+
+
+def relations(parts: dict[str, bytes], part: str) -> dict[str, tuple[str, str]]:
+    """What `part` refers to within the package, "" the package itself: id -> (type, name of the part)."""
+    folder, _, name = part.rpartition("/")
+    content = parts.get(posixpath.join(folder, "_rels", f"{name}.rels"))
+    found = {}
+    for relation in () if content is None else read_xml(content).iter(_RELATION):
+        target = unquote(relation.get("Target", ""))
+        if relation.get("TargetMode") != "External":
+            where = posixpath.normpath(posixpath.join("/" + folder, target)).lstrip("/")
+            found[relation.get("Id", "")] = (relation.get("Type", ""), where)
+    return found
 
 
 def set_main_type(parts: dict[str, bytes], main_type: str) -> None:

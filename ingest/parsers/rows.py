@@ -16,7 +16,7 @@ _WINDOW = 200  # word pieces
 def table_elements(
     rows: Sequence[Sequence[str]], *, header: bool | None = None, page: int | None = None
 ) -> list[Element]:
-    """Elements of kind table for the rows of one table: `a | b | c`, some rows in each, the header on top.
+    """Elements of kind table for the rows of one table: cells apart by tabs, some rows in each, the header on top.
 
     `header` says whether the first row is one; None: judged by its cells. A row that is longer than a window is written
     as `header: value` lines, so that its parts can be read wherever it is cut.
@@ -97,7 +97,7 @@ def _windows(names: list[str], body: list[list[str]]) -> Iterator[str]:
 
 def _line(row: list[str]) -> str:
     last = max((at for at, cell in enumerate(row) if cell), default=-1)
-    return " |".join(f" {cell}" if cell else "" for cell in row[: last + 1]).strip()
+    return "\t".join(row[: last + 1])
 
 
 def _named(names: list[str], row: list[str]) -> Iterator[str]:

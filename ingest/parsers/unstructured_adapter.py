@@ -1,4 +1,4 @@
-"""The only importer of `unstructured`: DOCX and PPTX into elements, offline.
+"""The only importer of `unstructured`: PPTX into elements, offline.
 
 Where the spaCy model that it would otherwise download is not installed, a rule-based stand-in takes its place. That
 changes no element here: the tagger only tells narrative from other text, and both are paragraphs to us.
@@ -33,15 +33,9 @@ _KINDS: dict[str, ElementKind] = {
 }
 
 
-def partition_docx(data: bytes) -> list[Element]:
-    """Elements of a DOCX in reading order; headings are those that the document's styles name."""
-    pieces = _partitioner("docx")(file=io.BytesIO(data), languages=_LANGUAGES)
-    return [element for piece in pieces for element in _elements(piece)]
-
-
 def partition_pptx(data: bytes) -> list[Element]:
     """Elements of a PPTX in reading order with the number of their slide as page; headings are the slides' titles."""
-    pieces = _partitioner("pptx")(file=io.BytesIO(data), languages=_LANGUAGES)
+    pieces = _partitioner()(file=io.BytesIO(data), languages=_LANGUAGES)
     elements = (element for piece in pieces for element in _elements(piece))
     # A deeper title is a guess from the words of a text box.
     return [replace(element, kind="paragraph", level=0) if element.level > 1 else element for element in elements]
@@ -67,17 +61,17 @@ def _rows(html: str) -> list[list[str]]:
 
 
 @cache
-def _partitioner(kind: str) -> Callable[..., list[Any]]:
-    """`unstructured.partition.KIND.partition_KIND`, imported with no telemetry, no notice printed and no download."""
+def _partitioner() -> Callable[..., list[Any]]:
+    """`partition_pptx`, imported with no telemetry, no notice printed and no download."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("SCARF_NO_ANALYTICS", "true")
     os.environ.setdefault("UNSTRUCTURED_DISABLE_NOTICE", "1")
     with _without_torch():
-        module = import_module(f"unstructured.partition.{kind}")
+        module = import_module("unstructured.partition.pptx")
         tokenize = import_module("unstructured.nlp.tokenize")
     if find_spec("en_core_web_sm") is None:
         tokenize._get_nlp = _RuleTokeniser  # type: ignore[attr-defined]
-    partition: Callable[..., list[Any]] = getattr(module, f"partition_{kind}")
+    partition: Callable[..., list[Any]] = module.partition_pptx
     return partition
 
 

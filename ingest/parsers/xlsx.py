@@ -122,7 +122,7 @@ def _visible_rows(sheet: Any, known: _Sheet, hidden: list[HiddenText]) -> Iterat
         texts = [_shown(cell.value, cell.number_format) if cell.value is not None else "" for cell in row]
         if at in known.rows:
             if any(texts):
-                secret_rows.append((at, " | ".join(filter(None, texts))))
+                secret_rows.append((at, "\t".join(filter(None, texts))))
             continue
         for column, cell in enumerate(row):
             if not texts[column]:

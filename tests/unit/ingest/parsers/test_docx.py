@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from ingest.elements import ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 from ingest.parsers import parse
+from tests.doubles.ole_file import ole_file
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
@@ -63,7 +65,7 @@ def test_structure_is_kept() -> None:
         ("heading", 2, "Carrying over"),
         ("paragraph", 0, "Up to five days move to the next year."),
         ("list_item", 0, "Ask your manager"),
-        ("table", 0, "Grade | Days\nA | 30"),
+        ("table", 0, "Grade\tDays\nA\t30"),
     ]
     assert result.title == "Leave policy"
     assert result.hidden == ()
@@ -166,9 +168,20 @@ def test_deleted_text_stays_out() -> None:
     assert result.hidden == ()
 
 
-def _with_parts(data: bytes, **parts: str) -> bytes:
-    out = io.BytesIO(data)
-    with zipfile.ZipFile(out, "a") as container:
+def _with_parts(data: bytes, parts: dict[str, bytes | str], relations: dict[str, str] | None = None) -> bytes:
+    """The package with more `parts`, and relations of the document: part -> last word of the relation's type."""
+    out = io.BytesIO()
+    base = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+    more = "".join(
+        f'<Relationship Id="rX{number}" Type="{base}{kind}" Target="/{part}"/>'
+        for number, (part, kind) in enumerate((relations or {}).items())
+    )
+    with zipfile.ZipFile(io.BytesIO(data)) as package, zipfile.ZipFile(out, "w") as container:
+        for name in package.namelist():
+            content = package.read(name)
+            if name == "word/_rels/document.xml.rels":
+                content = content.replace(b"</Relationships>", more.encode() + b"</Relationships>")
+            container.writestr(name, content)
         for name, text in parts.items():
             container.writestr(name, text)
     return out.getvalue()
@@ -178,23 +191,149 @@ def test_notes_and_comments_are_read() -> None:
     """Footnotes, endnotes and comments follow the text."""
     note = f"<w:x {W}><w:p><w:r><w:t>as of NAME</w:t></w:r></w:p></w:x>"
     names = ("footnotes", "endnotes", "comments")
-    parts = {f"word/{name}.xml": note.replace("NAME", name) for name in names}
-    result = parse(_with_parts(saved(with_body()), **parts), "plan.docx", ParseLimits())
-    assert texts(result) == ["Plainly visible.", "as of footnotes", "as of endnotes", "as of comments"]
+    parts: dict[str, bytes | str] = {f"word/{name}.xml": note.replace("NAME", name) for name in names}
+    data = _with_parts(saved(with_body()), parts, {f"word/{name}.xml": name for name in names})
+    assert texts(parse(data, "plan.docx", ParseLimits())) == [
+        "Plainly visible.",
+        "as of footnotes",
+        "as of endnotes",
+        "as of comments",
+    ]
 
 
 def test_a_merged_part_is_parsed_and_what_is_hidden_in_it_reported() -> None:
     """An HTML part that Word merges in is read by the HTML parser, with its hidden text kept out."""
     html = '<html><body><p>Merged text.</p><p style="display:none">unseen</p></body></html>'
-    result = parse(_with_parts(saved(with_body()), **{"word/chunk1.html": html}), "plan.docx", ParseLimits())
+    result = parse(_with_parts(saved(with_body()), {"word/chunk1.html": html}), "plan.docx", ParseLimits())
     assert texts(result) == ["Plainly visible.", "Merged text."]
     assert [hidden.text for hidden in result.hidden] == ["unseen"]
 
 
-def test_embedded_files_are_named() -> None:
-    """A file embedded as an object is not read, and a note says so."""
-    result = parse(_with_parts(saved(with_body()), **{"word/embeddings/a.bin": "x"}), "plan.docx", ParseLimits())
-    assert result.notes == ("The embedded file word/embeddings/a.bin was not read.",)
+def test_embedded_files_are_read() -> None:
+    """A document embedded as an object is read under a heading with its name; what hides in it is reported."""
+    inner = with_body()
+    _vanish(inner.add_paragraph().add_run("unseen"))
+    part = "word/embeddings/Offer.docx"
+    data = _with_parts(saved(Document()), {part: saved(inner)}, {part: "package"})
+    result = parse(data, "plan.docx", ParseLimits())
+    assert [(element.kind, element.text) for element in result.elements] == [
+        ("heading", "Embedded file Offer.docx"),
+        ("paragraph", "Plainly visible."),
+    ]
+    assert [(hidden.text, hidden.place) for hidden in result.hidden] == [
+        ("unseen", "embedded file Offer.docx, document, paragraph 2")
+    ]
+
+
+def test_a_packed_file_is_unwrapped() -> None:
+    """A file that Office packed into an OLE object keeps its own name and is read by its content."""
+    name, body = b"notes.txt", b"Packed into an object."
+    native = b"\0\0\0\0\2\0" + name + b"\0C:\\notes.txt\0\0\0\3\0" + (4).to_bytes(4, "little") + b"C:\\\0"
+    native += len(body).to_bytes(4, "little") + body
+    part = "word/embeddings/oleObject1.bin"
+    ole = ole_file({"\x01Ole10Native": native})
+    data = _with_parts(saved(with_body()), {part: ole}, {part: "oleObject"})
+    result = parse(data, "plan.docx", ParseLimits())
+    assert texts(result) == ["Plainly visible.", "Embedded file notes.txt", "Packed into an object."]
+
+
+def test_an_embedded_file_that_cannot_be_read_is_noted() -> None:
+    """A file of an unknown kind is left out with a note, and the document is read."""
+    part = "word/embeddings/oleObject1.bin"
+    data = _with_parts(saved(with_body()), {part: bytes(range(1, 32)) * 20}, {part: "oleObject"})
+    result = parse(data, "plan.docx", ParseLimits())
+    assert texts(result) == ["Plainly visible."]
+    assert [note for note in result.notes if "oleObject1.bin was left out" in note] == list(result.notes) != []
+
+
+def test_a_workbook_behind_a_chart_stays_out() -> None:
+    """What an object refers to that the document does not show is not read."""
+    data = _with_parts(saved(with_body()), {"word/embeddings/data.csv": "secret,1\nsecret,2\n"})
+    assert texts(parse(data, "plan.docx", ParseLimits())) == ["Plainly visible."]
+
+
+def test_numbers_that_word_computes_are_read() -> None:
+    """Labels of numbered paragraphs stand in front of them as Word shows them, level by level."""
+    document = Document()
+    for text, style in (("One", "List Number"), ("Two", "List Number"), ("Dot", "List Bullet")):
+        document.add_paragraph(text, style=style)
+    assert texts(parsed(document)) == ["1. One", "2. Two", "Dot"]
+
+
+def test_merged_cells_keep_the_columns() -> None:
+    """A cell over two columns, or going on from the row above, leaves the other cells in their column."""
+    table = (
+        f"<w:tbl {W}><w:tr><w:tc><w:p><w:r><w:t>Site</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>Mon</w:t></w:r></w:p>"
+        "</w:tc><w:tc><w:p><w:r><w:t>Tue</w:t></w:r></w:p></w:tc></w:tr><w:tr><w:tc><w:tcPr><w:vMerge w:val='restart'/>"
+        "</w:tcPr><w:p><w:r><w:t>Bern</w:t></w:r></w:p></w:tc><w:tc><w:tcPr><w:gridSpan w:val='2'/></w:tcPr><w:p><w:r>"
+        "<w:t>shut</w:t></w:r></w:p></w:tc></w:tr><w:tr><w:tc><w:tcPr><w:vMerge/></w:tcPr><w:p/></w:tc><w:tc><w:p><w:r>"
+        "<w:t>8</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>9</w:t></w:r></w:p></w:tc></w:tr></w:tbl>"
+    )
+    rows = [line.split("\t") for line in texts(parsed(with_body(table)))[1].split("\n")]
+    assert rows == [["Site", "Mon", "Tue"], ["Bern", "shut"], ["", "8", "9"]]
+
+
+def test_a_table_that_arranges_the_page_is_read_as_text() -> None:
+    """Long prose in cells comes out as paragraphs, headings in it as headings."""
+    document = Document()
+    table = document.add_table(rows=1, cols=2)
+    table.cell(0, 0).paragraphs[0].text = "Left"
+    table.cell(0, 1).paragraphs[0].text = "Profile"
+    table.cell(0, 1).paragraphs[0].style = "Heading 1"
+    table.cell(0, 1).add_paragraph("Ten years of work on bridges. " * 30)
+    result = parsed(document)
+    assert [element.kind for element in result.elements] == ["paragraph", "heading", "paragraph"]
+
+
+def test_pages_are_those_that_word_has_stored() -> None:
+    """Elements carry the page on which they begin once the document says where pages begin, and none before that."""
+    broken = f"<w:p {W}><w:r><w:lastRenderedPageBreak/><w:t>On the next page.</w:t></w:r></w:p>"
+    over = f"<w:p {W}><w:r><w:t>Begins here </w:t><w:lastRenderedPageBreak/><w:t>and ends there.</w:t></w:r></w:p>"
+    result = parsed(with_body(broken, over, f"<w:p {W}><w:r><w:t>Last.</w:t></w:r></w:p>"))
+    assert [element.page for element in result.elements] == [1, 2, 2, 3]
+    assert [element.page for element in parsed(with_body()).elements] == [None]
+
+
+def test_a_header_that_no_page_shows_is_hidden() -> None:
+    """A header for first pages counts only where the section has one."""
+    document = Document()
+    document.add_paragraph("Body.")
+    section = document.sections[0]
+    section.different_first_page_header_footer = True
+    section.first_page_header.paragraphs[0].text = "For the first page"
+    assert texts(parsed(document)) == ["For the first page", "Body."]
+    section.different_first_page_header_footer = False
+    result = parsed(document)
+    assert texts(result) == ["Body."]
+    assert [(hidden.text, hidden.reason) for hidden in result.hidden] == [("For the first page", "hidden_part")]
+
+
+def test_thousands_of_paragraphs_cost_little() -> None:
+    """Work grows with the length of the document, not with its square: ten times the text, ten times the steps."""
+    short, long = (_steps(parsed_size) for parsed_size in (200, 2_000))
+    assert long < 12 * short
+
+
+def _steps(paragraphs: int) -> int:
+    """Calls of Python functions while a document of so many paragraphs is parsed."""
+    document = Document()
+    body = document.element.body
+    run = f"<w:p {W}><w:r><w:t>Delivered within days of the order.</w:t></w:r></w:p>"
+    for _ in range(paragraphs):
+        body.insert(0, parse_xml(run))
+    data, count = saved(document), 0
+
+    def called(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        parse(data, "plan.docx", ParseLimits())
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 @pytest.mark.parametrize("kind", ["document.macroEnabled", "template.macroEnabledTemplate", "template"])

@@ -112,7 +112,7 @@ def test_hidden_rows_and_cells_of_a_table() -> None:
         + row.format("", "Ink", "color:white", "secret")
         + "</table>"
     )
-    assert shown(document) == "Name | Price\nPen | 2\nInk"
+    assert shown(document) == "Name\tPrice\nPen\t2\nInk"
     assert [hidden.text for hidden in document.hidden] == ["Trap", "0", "secret"]
 
 

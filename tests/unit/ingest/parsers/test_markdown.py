@@ -33,7 +33,7 @@ def test_structure() -> None:
         ("list_item", 0, "one"),
         ("list_item", 0, "two"),
         ("list_item", 0, "three"),
-        ("table", 0, "Class | Limit\nEconomy | 500"),
+        ("table", 0, "Class\tLimit\nEconomy\t500"),
         ("code", 0, "ls -l"),
         ("heading", 2, "Setext"),
         ("paragraph", 0, "quoted"),
@@ -100,7 +100,7 @@ def test_plain_html_is_read() -> None:
     document = read("one<br>two &amp; *three*\n\n<details><summary>More</summary>\n\ninside\n\n</details>\n")
     assert shown(document) == "one\ntwo & three\nMore\ninside"
     table = read("# T\n\n<table><tr><th>A</th><th>B</th></tr><tr><td>1</td><td>2</td></tr></table>\n")
-    assert [(element.kind, element.text) for element in table.elements] == [("heading", "T"), ("table", "A | B\n1 | 2")]
+    assert [(element.kind, element.text) for element in table.elements] == [("heading", "T"), ("table", "A\tB\n1\t2")]
 
 
 def test_long_table_repeats_its_header() -> None:
@@ -108,7 +108,7 @@ def test_long_table_repeats_its_header() -> None:
     rows = "\n".join(f"| item number {at} | {at} euros and some cents |" for at in range(60))
     elements = read(f"| Item | Price |\n|---|---|\n{rows}\n").elements
     assert len(elements) > 1
-    assert all(element.text.startswith("Item | Price\n") for element in elements)
+    assert all(element.text.startswith("Item\tPrice\n") for element in elements)
 
 
 def test_too_deep_is_refused() -> None:

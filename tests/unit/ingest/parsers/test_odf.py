@@ -51,7 +51,7 @@ def test_structure_is_kept() -> None:
         ("paragraph", 0, "Up to  five\tdays move."),
         ("paragraph", 0, "as of 2025"),
         ("list_item", 0, "Ask"),
-        ("table", 0, "a | b"),
+        ("table", 0, "a\tb"),
         ("paragraph", 0, "boxed"),
     ]
 

@@ -55,7 +55,7 @@ def test_structure_is_kept() -> None:
     assert {(e.kind, e.level, e.page, e.text) for e in result.elements} == {
         ("heading", 1, 1, "Where we are"),
         ("paragraph", 0, 1, "Revenue grew by 4%"),
-        ("table", 0, 1, "Year | Sum\n2025 | 7"),
+        ("table", 0, 1, "Year\tSum\n2025\t7"),
         ("heading", 1, 2, "Where we go"),
         ("paragraph", 0, 2, "Mention the budget."),
     }

@@ -15,8 +15,8 @@ def test_windows_repeat_the_header() -> None:
     rows = [["Item", "Price"], *([f"thing number {at}", f"{at} euros"] for at in range(100))]
     windows = [element.text.split("\n") for element in table_elements(rows)]
     assert len(windows) > 2
-    assert {window[0] for window in windows} == {"Item | Price"}
-    assert [line for window in windows for line in window[1:]] == [" | ".join(row) for row in rows[1:]]
+    assert {window[0] for window in windows} == {"Item\tPrice"}
+    assert [line for window in windows for line in window[1:]] == ["\t".join(row) for row in rows[1:]]
 
 
 def test_a_new_row_changes_few_windows() -> None:
@@ -29,9 +29,9 @@ def test_a_new_row_changes_few_windows() -> None:
 
 def test_first_row_of_values_is_no_header() -> None:
     """A first row with numbers or a gap is data, and is not repeated."""
-    assert [element.text for element in table_elements([["a", "1"], ["b", "2"]])] == ["a | 1\nb | 2"]
+    assert [element.text for element in table_elements([["a", "1"], ["b", "2"]])] == ["a\t1\nb\t2"]
     rows = [["Total", "", "sum"], ["a", "b", "c"]]
-    assert [element.text for element in table_elements(rows)] == ["Total | | sum\na | b | c"]
+    assert [element.text for element in table_elements(rows)] == ["Total\t\tsum\na\tb\tc"]
 
 
 def test_long_row_names_its_values() -> None:
@@ -47,9 +47,9 @@ def test_sheet_has_blocks_and_notes() -> None:
     rows += [["A", "B"], ["1", "2"]]
     assert [(element.kind, element.text) for element in sheet_elements(rows)] == [
         ("paragraph", "Costs 2026"),
-        ("table", "Item | Price | Unit\nPen | 2 | EUR"),
+        ("table", "Item\tPrice\tUnit\nPen\t2\tEUR"),
         ("paragraph", "Net of tax"),
-        ("table", "A | B\n1 | 2"),
+        ("table", "A\tB\n1\t2"),
     ]
 
 

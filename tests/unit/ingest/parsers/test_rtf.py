@@ -54,7 +54,7 @@ def test_structure() -> None:
         Element(text="item", kind="list_item"),
         Element(text="Note"),
         Element(text="plain"),
-        Element(text="a | b\nc | d", kind="table"),
+        Element(text="a\tb\nc\td", kind="table"),
         Element(text="end"),
     )
 

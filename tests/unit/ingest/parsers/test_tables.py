@@ -43,7 +43,7 @@ def test_csv_with_any_delimiter(delimiter: str) -> None:
     """The delimiter is told from the rows; quoted cells may hold it and line breaks."""
     text = "\r\n".join([delimiter.join(("Item", "Note")), delimiter.join(("Pen", f'"a{delimiter}b\r\nc ""d"""'))])
     assert lines(parse(text.encode(), "a.csv", LIMITS)) == [
-        f'Item | Note\nPen | a{" " if delimiter == "	" else delimiter}b c "d"'
+        f'Item\tNote\nPen\ta{" " if delimiter == "	" else delimiter}b c "d"'
     ]
 
 
@@ -56,7 +56,7 @@ def test_csv_of_an_old_system() -> None:
     """A table in the encoding of an old system is read."""
     text = "Ort;Straße;Größe\nKöln;Hauptstraße;groß\nMünchen;Müllerstraße;größer\n"
     assert lines(parse(text.encode("cp1252"), "a.csv", LIMITS)) == [
-        "Ort | Straße | Größe\nKöln | Hauptstraße | groß\nMünchen | Müllerstraße | größer"
+        "Ort\tStraße\tGröße\nKöln\tHauptstraße\tgroß\nMünchen\tMüllerstraße\tgrößer"
     ]
 
 
@@ -70,7 +70,7 @@ def test_sheets_stand_under_their_names() -> None:
     document = workbook(fill)
     assert [(element.kind, element.text) for element in document.elements] == [
         ("heading", "Costs"),
-        ("table", "Item | Price | Owner\nPen | 2 | Ada\nInk | 3 | Bob\nCup | 4 | Eve"),
+        ("table", "Item\tPrice\tOwner\nPen\t2\tAda\nInk\t3\tBob\nCup\t4\tEve"),
         ("heading", "Notes"),
         ("paragraph", "Keep receipts."),
     ]
@@ -112,8 +112,8 @@ HIDE: dict[str, Callable[[Any], None]] = {
 @pytest.mark.parametrize(
     ("way", "secret", "reason", "place"),
     [
-        ("row", "Ink | 3 | Bob", "hidden_part", "sheet Costs, row 3"),
-        ("flat row", "Ink | 3 | Bob", "hidden_part", "sheet Costs, row 3"),
+        ("row", "Ink\t3\tBob", "hidden_part", "sheet Costs, row 3"),
+        ("flat row", "Ink\t3\tBob", "hidden_part", "sheet Costs, row 3"),
         ("column", "Price\n2\n3\n4", "hidden_part", "sheet Costs, column B"),
         ("white", "Ink", "same_colour", "sheet Costs, row 3"),
         ("tiny", "Ink", "tiny_font", "sheet Costs, row 3"),
@@ -124,8 +124,8 @@ def test_hidden_cells(way: str, secret: str, reason: str, place: str) -> None:
     """Rows, columns and cells that a person does not see are kept out and reported with their place."""
     document = workbook(HIDE[way])
     assert [(hidden.text, hidden.reason, hidden.place) for hidden in document.hidden] == [(secret, reason, place)]
-    cells = [cell for line in lines(document)[1].split("\n") for cell in line.split(" | ")]
-    assert not set(secret.replace("\n", " | ").split(" | ")) & set(cells)
+    cells = [cell for line in lines(document)[1].split("\n") for cell in line.split("\t")]
+    assert not set(secret.replace("\n", "\t").split("\t")) & set(cells)
     assert "Cup" in cells
 
 
@@ -140,7 +140,7 @@ def test_hidden_sheet(state: str) -> None:
 
     document = workbook(fill)
     assert "9000" not in "".join(lines(document))
-    assert [(hidden.text, hidden.place) for hidden in document.hidden] == [("Ada | 9000", "hidden sheet Salaries")]
+    assert [(hidden.text, hidden.place) for hidden in document.hidden] == [("Ada\t9000", "hidden sheet Salaries")]
 
 
 def test_white_on_dark_is_visible() -> None:
@@ -216,11 +216,11 @@ def test_open_document_sheets() -> None:
         '<table:table-row table:number-rows-repeated="1048000">'
         '<table:table-cell table:number-columns-repeated="16384"/></table:table-row>',
     )
-    assert lines(document) == ["Costs", "Item | Price\nPen | 2 EUR"]
+    assert lines(document) == ["Costs", "Item\tPrice\nPen\t2 EUR"]
     assert [(hidden.text, hidden.place) for hidden in document.hidden][:3] == [
         ("Key", "sheet Costs, row 1"),
         ("k1", "sheet Costs, row 2"),
-        ("Trap | 0 | k2", "sheet Costs, row 4"),
+        ("Trap\t0\tk2", "sheet Costs, row 4"),
     ]
     assert document.hidden[-1].place == "hidden sheet Salaries"
 

@@ -38,7 +38,7 @@ def test_record_with_headings_is_markdown() -> None:
         "list_item",
     ]
     assert lines(parse_record("See [the guide](https://a.example/b).", "r1", LIMITS)) == ["See the guide."]
-    assert lines(parse_record("A | B\n--- | ---\n1 | 2", "r1", LIMITS)) == ["A | B\n1 | 2"]
+    assert lines(parse_record("A | B\n--- | ---\n1 | 2", "r1", LIMITS)) == ["A\tB\n1\t2"]
     assert lines(parse_record("2 * 3 * 4\n\n#tag", "r1", LIMITS)) == ["2 * 3 * 4", "#tag"]
 
 
