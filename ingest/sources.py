@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ ACCESS_FILE: Final = ".access.yaml"
 TAG_FIELDS: Final = frozenset(AccessTags.model_fields)
 _ID_FIELDS: Final = ("id", "_id", "path")
 _MAX_RECORD_BYTES: Final = 50_000_000
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # no name has them, and no database stores them all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +132,21 @@ def distinct_id(wanted: str, uri: str) -> str:
 def check_tags(item: str, fields: Mapping[str, Any]) -> AccessTags:
     """The tags that these fields make; raises RecordRefused naming `item` and the first field that cannot be used."""
     try:
-        return AccessTags.model_validate(fields)
+        made = AccessTags.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         cause = f"The tag {'.'.join(str(part) for part in first['loc'])} cannot be used: {first['msg']}."
         raise RecordRefused(item, "bad_tags", cause, "Correct the tag and ingest the document again.") from error
+    if _UNPRINTABLE.search(
+        "".join(
+            filter(
+                None, (made.tenant, made.owner, made.department, made.region, made.retention, *made.allow, *made.deny)
+            )
+        )
+    ):
+        cause = "A tag has a character that cannot be written, such as a control character."
+        raise RecordRefused(item, "bad_tags", cause, "Write it without.")
+    return made
 
 
 def files_gone(uris: Iterable[str], folders: Sequence[Path]) -> list[str]:
@@ -172,9 +184,15 @@ def _file(path: Path, wanted: str, folder: _FolderAccess, tags: TagsFile) -> Ite
             yield from _records(path, own, tags)
         else:
             made = check_tags(str(path), own)
-            yield Source(id=wanted, uri=path.as_uri(), tags=made, name=path.name, path=path)
+            name = _readable(path.name)
+            yield Source(id=_readable(wanted), uri=path.as_uri(), tags=made, name=name, path=path)
     except GroundwireError as error:
         yield Failure(path=str(path), error=error)
+
+
+def _readable(name: str) -> str:
+    """A file's name for people: what is not UTF-8 in it, or not printable, is replaced."""
+    return _UNPRINTABLE.sub("\ufffd", name)
 
 
 def _records(path: Path, access: Mapping[str, Any], tags: TagsFile) -> Iterator[Source | Failure]:
@@ -198,7 +216,11 @@ def _record(place: str, record: dict[str, Any], access: Mapping[str, Any], tags:
     own = {name: record[name] for name in TAG_FIELDS & record.keys() if record[name] is not None}
     made = check_tags(place, _merge(_merge(access, tags.fields_for(str(identity))), own))
     uri = record.get("source_uri") or f"record:{identity}"
-    heading = title if isinstance(title, str) and title.strip() else None
+    heading = _UNPRINTABLE.sub(" ", title) if isinstance(title, str) and title.strip() else None
+    for name, value in (("id", identity), ("source_uri", uri)):
+        if _UNPRINTABLE.search(str(value)):
+            cause = f"The {name} has a character that cannot be written, such as a control character."
+            raise RecordRefused(place, "bad_characters", cause, "Write it without.")
     return Source(id=str(identity), uri=str(uri), tags=made, name=str(identity), text=text, title=heading)
 
 

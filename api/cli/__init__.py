@@ -56,9 +56,7 @@ def groundwire() -> None:
 def main() -> None:
     """Entry of the console script."""
     try:
-        groundwire.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(groundwire.main(standalone_mode=False))  # the code of a click.exceptions.Exit, None when all is well
     except click.Abort:
         click.echo("Stopped. Nothing is half-done; run the command again to go on.", err=True)
         sys.exit(130)

@@ -14,6 +14,7 @@ the composition root read the ledger directly, and `retrieval` hands nothing on 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,6 +49,7 @@ from ingest.tags import AccessTags
 
 SCHEMA_REVISION: Final = "0001"  # the newest migration
 _IN_CLAUSE: Final = 500  # values in one IN list, below SQLite's limit on variables
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")  # in no name that the ledger holds
 _MIGRATION_LOCK: Final = 0x67726F756E64  # any number that nobody else locks
 
 
@@ -108,6 +110,8 @@ class Ledger:
 
     def find(self, tenant: str, reference: str) -> str | None:
         """The key of a document by its id or its source URI."""
+        if _UNSTORABLE.search(reference):
+            return None
         query = sa.select(documents.c.key).where(documents.c.tenant == tenant, documents.c.deleting == 0)
         with self._engine.connect() as db:
             for column in (documents.c.id, documents.c.source_uri):
@@ -139,7 +143,7 @@ class Ledger:
         query = (
             _select_versions(text=False)
             .where(documents.c.tenant == tenant, documents.c.deleting == 0, versions.c.state == "current")
-            .where(documents.c.id > after)
+            .where(documents.c.id > _UNSTORABLE.sub("", after))
             .order_by(documents.c.id)
             .limit(limit)
         )

@@ -158,6 +158,16 @@ def test_sources_are_known_by_their_tenant(ledger: Ledger) -> None:
         ledger.tags_of("third", "a")
 
 
+@pytest.mark.parametrize("name", ["a\0", "\ud800", "\0"])
+def test_a_name_that_no_database_holds_is_unknown(ledger: Ledger, name: str) -> None:
+    """To ask for it is no error of the database."""
+    put(ledger, version("a"))
+    assert ledger.find("default", name) is None
+    with pytest.raises(BadInput):
+        ledger.tags_of("default", name)
+    assert len(ledger.current_versions("default", after=name)) == (name != "a\0")
+
+
 def test_tags_change_at_once_and_until_the_index_holds_them_that_is_work(ledger: Ledger) -> None:
     """`set_tags` is what readers see next; `unindexed_tags` names the document until `mark_indexed`."""
     item = version("a")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import RecordRefused
-from ingest.sources import Failure, Source, check_tags, discover, distinct_id, files_gone, read_tags_file
+from ingest.sources import Failure, Source, check_tags, discover, distinct_id, files_gone, from_records, read_tags_file
 
 
 def write(path: Path, *lines: object) -> Path:
@@ -153,3 +153,24 @@ def test_check_tags_names_item_and_field() -> None:
     """The person sees which document and which tag."""
     with pytest.raises(RecordRefused, match=r"a\.md: The tag classification"):
         check_tags("a.md", {"classification": "x"})
+
+
+@pytest.mark.parametrize(
+    "field", [{"id": "a\ud800"}, {"id": "a\0"}, {"source_uri": "\ud800"}, {"owner": "\ud800"}, {"region": "d\0"}]
+)
+def test_names_that_cannot_be_stored_are_refused(field: dict[str, str]) -> None:
+    """Half a character or a control character in a name costs that record, and the rest goes on."""
+    bad, good = from_records([{"id": "x", "text": "T.", **field}, {"id": "y", "text": "T."}], {})
+    assert isinstance(bad, Failure)
+    assert bad.error.code in {"bad_characters", "bad_tags"}
+    assert isinstance(good, Source)
+
+
+def test_a_file_whose_name_is_no_text_is_taken(tmp_path: Path) -> None:
+    """Its id shows what could be read of the name."""
+    (tmp_path / "caf\udce9\n.md").write_text("# Coffee", "utf-8")
+    (source,) = discover([tmp_path], {})
+    assert isinstance(source, Source)
+    assert source.id == f"{tmp_path.name}/caf\ufffd\ufffd.md"
+    assert source.path is not None
+    assert source.path.read_text("utf-8") == "# Coffee"
