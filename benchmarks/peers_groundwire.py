@@ -69,6 +69,7 @@ class Groundwire:
 
     def close(self) -> None:
         self._run(self._stack.aclose())
+        self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self._loop.run_until_complete(work)
