@@ -54,6 +54,7 @@ class Depths:
     leg: int = 50  # candidates of the lexical and of the dense leg
     scored: int = 150  # points that the lexical leg scores; deeper ones lie between 0 and the last, and count as half
     names: int = 8  # documents whose names are compared with the question
+    name_words: float = 0.2  # share of the words of a name below which its IDF mass is not looked up
     named: int = 20  # candidates that named documents bring, of each leg
 
 
@@ -70,6 +71,7 @@ class Gathering:
         self._dense: list[float] = encoding.dense.tolist()
         self._terms = _sparse(query_weights(question))
         self._naming = _sparse(naming_weights(question))
+        self._naming_ids = frozenset(self._naming.indices) if self._naming else frozenset()
         self._readable = readable(scope)
         self._firsts = self._within(m.FieldCondition(key=FIRST, match=m.MatchValue(value=True)))
         self._found: dict[str, Candidate] = {}
@@ -108,6 +110,7 @@ class Gathering:
         self, matched: Sequence[str], names: Sequence[ScoredPoint], strength: Strength
     ) -> dict[str, float]:
         """Adds what the lexical leg matched; how clearly each document of `names` is named, if at all."""
+        names = [point for point in names if self._holds(point)]
         requests = [*self._by_id(matched), *(self._by_whole_name(point) for point in names)]
         answers = await self._index.query(requests) if requests else []
         for points in answers[: len(requests) - len(names)]:
@@ -157,6 +160,11 @@ class Gathering:
             return []
         keys = [DOCUMENT, TITLE, SOURCE]
         return [_request(self._naming, NAME, self._firsts, self._firsts, self._depths.names, keys)]
+
+    def _holds(self, point: ScoredPoint) -> bool:
+        """Whether the question holds enough words of a name that its IDF mass is worth a request."""
+        words = name_weights(str(point.payload[TITLE]), str(point.payload[SOURCE]))[0].tolist()
+        return len(self._naming_ids.intersection(words)) >= self._depths.name_words * len(words)
 
     def _by_whole_name(self, point: ScoredPoint) -> models.QueryRequest:
         """The IDF mass of a name: what a question that holds all of it would score."""
