@@ -1,4 +1,4 @@
-"""Files that lie as objects within an Office document: found through its relations, unwrapped, parsed like any file.
+"""Files within files: objects in an Office document, found through its relations and unwrapped; attachments of a PDF.
 
 Workbooks behind charts are left alone: the chart shows what it shows, and the rest of the workbook nobody sees.
 """
@@ -25,6 +25,7 @@ _NATIVE = "\x01Ole10Native"
 class Embedded:
     """What was read of the files within a file."""
 
+    kind: str = "Embedded file"  # what people call them
     elements: list[Element] = field(default_factory=list)
     hidden: list[HiddenText] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -35,11 +36,11 @@ class Embedded:
 
         document = parse_within(data, name, limits)
         if isinstance(document, str):
-            self.notes.append(f"The embedded file {document}")
+            self.notes.append(f"The {self.kind.lower()} {document}")
             return
-        title = "Embedded file" if _NAMELESS.match(name) else f"Embedded file {name}"
+        title = self.kind if _NAMELESS.match(name) else f"{self.kind} {name}"
         self.elements.append(Element(text=title, kind="heading", level=1, page=page))
-        self._take(document, f"embedded file {name}, ", page)
+        self._take(document, f"{self.kind.lower()} {name}, ", page)
 
     def merge(self, data: bytes, name: str, limits: ParseLimits) -> None:
         """Parses a file that is shown as a part of the document itself."""

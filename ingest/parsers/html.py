@@ -8,6 +8,7 @@ table headers) at several times its speed.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from lxml import etree
@@ -46,10 +47,18 @@ _LONGEST_SECRET = 4_000  # characters of one hidden text that are kept
 
 
 def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
-    """Visible elements and hidden text of a page. Raises FileRefused: unreadable_encoding, too_nested, unreadable."""
+    """Visible elements and hidden text of a page, its title first unless the page begins with it.
+
+    Raises FileRefused: unreadable_encoding, too_nested, unreadable.
+    """
     declared = _CHARSET.search(data[:8192])
     codec = (declared[1] or declared[2]).decode("ascii", "replace") if declared else None
-    return parse_text(decode(data, name, codec), name, limits)
+    document = parse_text(decode(data, name, codec), name, limits)
+    first = document.elements[0].text.casefold() if document.elements else ""
+    if not document.title or not first or document.title.casefold().startswith(first):
+        return document
+    heading = Element(text=document.title, kind="heading", level=1)  # people read it on the tab, and cite it
+    return replace(document, elements=(heading, *document.elements))
 
 
 def parse_text(text: str, name: str, limits: ParseLimits) -> ParsedDocument:

@@ -47,13 +47,12 @@ class _Reading:
         self.elements += [Element(text=paragraph) for paragraph in paragraphs if paragraph]
 
     def html(self, html: str) -> None:
-        from ingest.parsers import parse as parse_any
+        from ingest.parsers.html import parse_text
 
-        try:  # marked as UTF-8, because the charset that the text declares was the mail's to know
-            self._add(parse_any(b"\xef\xbb\xbf" + html.encode("utf-8", "replace"), "message.html", self.limits))
+        try:
+            self._add(parse_text(html, self.name, self.limits))
         except FileRefused as error:
-            if error.code != "no_text":
-                self.notes.append(f"The HTML text of the message was left out: {error.cause}")
+            self.notes.append(f"The HTML text of the message was left out: {error.cause}")
 
     def attachment(self, data: bytes, name: str) -> None:
         from ingest.parsers import parse_within

@@ -12,6 +12,7 @@ from ingest.elements import Element, HiddenText, ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 from ingest.parsers import ocr
+from ingest.parsers.embedded import Embedded
 from ingest.parsers.pdf_blocks import build_blocks, mark_running, to_elements, vocabulary
 from ingest.parsers.pdf_layout import Row, Word, read_rows
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/pdf"
 OCR_SHARE = 0.75  # of the seconds for a file; the rest is for what comes after
-SCAN_LETTERS = 20  # a page of pictures with fewer is taken for a scan with a stamp on it
+SCAN_LETTERS = 20  # a page with fewer and a picture of half its size is taken for a scan with a stamp on it
 
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]{0,500}?/L\s+(\d{1,15})\b", re.DOTALL)
 _TABLE_AT = re.compile(rb"startxref\s+(\d{1,15})")
@@ -60,7 +61,10 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
         reading = _Reading()
         for index in range(len(pdf)):
             _read_page(pdf, index, reading, limits, deadline)
-        return _document(pdf, name, reading)
+        attached = Embedded(kind="Attachment")
+        for label, content in pdf.attachments(limits.max_members):
+            attached.add(content, label or "without a name", limits)
+        return _document(pdf, name, reading, attached)
     finally:
         pdf.close()
 
@@ -96,10 +100,16 @@ def _read_page(pdf: Pdf, index: int, reading: _Reading, limits: ParseLimits, dea
             reading.hidden += [_record(page.text, span, number) for span in spans]
             words = _words(page, spans)
             flows, height = read_rows(words, number), page.height
-            if sum(len(word.text) for word in words) < SCAN_LETTERS and page.has_picture():
+            if _is_scan(page, sum(len(word.text) for word in words)):
                 flows = [] if _recognise(page, number, reading, limits, deadline) else flows
     reading.pages.append(flows)
     reading.heights.append(height)
+
+
+def _is_scan(page: Page, letters: int) -> bool:
+    if letters == 0:
+        return page.has_picture()
+    return letters < SCAN_LETTERS and page.picture_share() > 0.5
 
 
 def _record(text: str, span: HiddenSpan, number: int) -> HiddenText:
@@ -151,20 +161,20 @@ def _recognise(page: Page, number: int, reading: _Reading, limits: ParseLimits, 
     return bool(found)
 
 
-def _document(pdf: Pdf, name: str, reading: _Reading) -> ParsedDocument:
+def _document(pdf: Pdf, name: str, reading: _Reading, attached: Embedded) -> ParsedDocument:
     pages = mark_running(reading.pages, reading.heights)
     known = vocabulary(row for flows in pages for flow in flows for row in flow)
     blocks = [block for flows in pages for flow in flows for block in build_blocks(flow, known)]
     elements = sorted(to_elements(blocks) + reading.recognised, key=lambda element: element.page or 0)
-    if not elements and not reading.hidden:
+    if not elements and not reading.hidden and not attached.elements:
         _refuse_empty(name, reading)
     return ParsedDocument(
         media_type=MEDIA_TYPE,
-        elements=tuple(elements),
+        elements=(*elements, *attached.elements),
         title=_title(pdf.title, elements),
-        hidden=tuple(reading.hidden),
+        hidden=(*reading.hidden, *attached.hidden),
         pages=len(pdf),
-        notes=tuple(reading.notes),
+        notes=(*reading.notes, *attached.notes),
     )
 
 

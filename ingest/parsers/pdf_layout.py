@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -19,6 +19,7 @@ Box = tuple[float, float, float, float]
 CELL_GAP = 1.2  # font sizes between two words that belong to different cells; justified text stays below one
 FIGURE_GAP = 0.7  # font sizes between two figures in different cells
 SAME_ROW = 0.5  # font sizes between the middles of two words on one line; a superscript is off by about 0.3
+SPACED_OUT = 2.5  # letters between two blanks on average, below which a text may be letter-spaced; English has 4.5
 GUTTER = 0.8  # font sizes of white between two columns of prose
 BULLET = re.compile(
     r"(?:[•◦▪▫●○■□–—·‣⁃∙*\uf0b7\uf0a7-]|\((?:\d{1,2}|[a-zA-Z]|[ivxIVX]{1,5})\)|(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])"
@@ -78,7 +79,7 @@ def read_rows(words: Sequence[Word], page: int) -> list[list[Row]]:
     """The columns of a page in reading order, each as rows from top to bottom."""
     turned = [word for word in words if word.turned]
     upright = [word for word in words if not word.turned] if turned else words
-    columns = list(_columns(_merged(_segments(upright))))
+    columns = list(_columns(_merged(_segments(_closed_up(upright)))))
     flows = [_rows(column, page) for column in columns if column]
     if turned:  # axis labels and margin notes: in the order of the file, after the rest
         flows.append([_row([_segment(group)], page) for group in _groups_of_line(turned)])
@@ -87,6 +88,32 @@ def read_rows(words: Sequence[Word], page: int) -> list[list[Row]]:
 
 def _groups_of_line(words: Sequence[Word]) -> list[list[Word]]:
     return [list(group) for _, group in groupby(words, key=lambda word: word.line)]
+
+
+def _closed_up(words: Sequence[Word]) -> list[Word]:
+    """Letter-spaced lines with their letters put together, where gaps of two widths tell letters from words."""
+    return [word for line in _groups_of_line(words) for word in _closed_up_line(line)]
+
+
+def _closed_up_line(line: list[Word]) -> list[Word]:
+    letters = sum([len(word.text) for word in line])
+    if len(line) < 6 or letters > SPACED_OUT * len(line) or not all(word.text[0].isalpha() for word in line):
+        return line
+    gaps = sorted(after.left - before.right for before, after in pairwise(line))
+    jump, narrow = max((wider - gap, gap) for gap, wider in pairwise(gaps))
+    if not 0 <= narrow < min(0.3 * line[0].size, jump):
+        return line
+    closed = [line[0]]
+    for before, after in pairwise(line):
+        last = closed[-1]
+        if after.left - before.right > narrow:
+            closed.append(after)
+        else:
+            box = union((last[:4], after[:4]))
+            closed[-1] = last._replace(
+                left=box[0], top=box[1], right=box[2], bottom=box[3], text=last.text + after.text
+            )
+    return closed
 
 
 def union(boxes: Iterable[Box]) -> Box:

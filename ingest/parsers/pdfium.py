@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -216,6 +216,13 @@ class Page:
         pixels = self.render(scale)
         return int(pixels.max()) - int(pixels.min()) > 32
 
+    def picture_share(self) -> float:
+        """Share of the page that its largest picture covers."""
+        objects = self.objects()
+        boxes = objects.box[~np.isin(objects.kind, (TEXT, PATH, ANNOTATION))]
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        return float(areas.max(initial=0.0)) / max(self.width * self.height, 1.0)
+
     def objects(self) -> PageObjects:
         """Everything the page draws, form XObjects taken apart, annotations last."""
         rows = list(self._walk(self._at, raw.FPDFPage_CountObjects(self._page.raw), _page_object, None, 0))
@@ -373,6 +380,13 @@ class Pdf:
     def title(self) -> str:
         """As the file's metadata names it, or nothing."""
         return str(self._document.get_metadata_value("Title") or "")
+
+    def attachments(self, most: int) -> Iterator[tuple[str, bytes]]:
+        """Name and content of the files attached to the document, `most` of them; damaged ones are passed over."""
+        for index in range(min(max(0, self._document.count_attachments()), most)):
+            with suppress(pypdfium2.PdfiumError):
+                attachment = self._document.get_attachment(index)
+                yield attachment.get_name(), bytes(attachment.get_data())
 
     @contextmanager
     def page(self, index: int) -> Iterator[Page | None]:

@@ -16,6 +16,7 @@ from ingest.elements import Element, HiddenReason, HiddenText, ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 from ingest.media_types import PPTX
+from ingest.parsers.embedded import embedded
 from ingest.parsers.openxml import (
     SAME_COLOUR,
     TINY,
@@ -87,14 +88,20 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
     presentation.save(shown)
     elements = _with_lost(partition_pptx(shown.getvalue()), slides)
     elements += [Element(text=text) for text, _ in lost(_mastered(presentation), elements)]
+    shown_slides = [(str(slide.part.partname).lstrip("/"), n) for n, slide in enumerate(slides, 1) if _is_shown(slide)]
+    within = embedded(parts, shown_slides, limits)
     return ParsedDocument(
         media_type=PPTX,
-        elements=tuple(elements),
+        elements=(*elements, *within.elements),
         title=title_of(parts),
-        hidden=tuple(hidden),
+        hidden=(*hidden, *within.hidden),
         pages=len(slides),
-        notes=tuple(f"The embedded file {part} was not read." for part in parts if "/embeddings/" in part),
+        notes=tuple(within.notes),
     )
+
+
+def _is_shown(slide: Any) -> bool:
+    return slide._element.get("show") not in ("0", "false")
 
 
 def _with_lost(elements: list[Element], slides: list[Any]) -> list[Element]:
@@ -158,7 +165,7 @@ def _reveal(slide: Any, number: int, size: tuple[float, float]) -> list[HiddenTe
     theme = _theme(slide.slide_layout.slide_master)
     seen = _Slide(number=number, width=size[0], height=size[1], theme=theme, ground=_ground(slide, theme))
     tree = slide.shapes._spTree
-    if slide._element.get("show") in ("0", "false"):
+    if not _is_shown(slide):
         seen.report(tree, "hidden_part")
         if slide.has_notes_slide:
             seen.report(slide.notes_slide._element, "hidden_part")

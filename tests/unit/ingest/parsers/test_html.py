@@ -220,3 +220,17 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """No bytes make the parser fail but with a refusal."""
     with suppress(FileRefused):
         assert parse(data, "x.html", LIMITS).media_type == "text/html"
+
+
+@pytest.mark.parametrize(
+    ("title", "texts"),
+    [
+        ("Travel rules", ["Travel rules", "Costs", "Ask first."]),
+        ("Costs", ["Costs", "Ask first."]),
+        ("Costs - The company", ["Costs", "Ask first."]),
+    ],
+)
+def test_the_title_comes_first(title: str, texts: list[str]) -> None:
+    """The title of a page is its first heading, unless the page begins with it."""
+    page = f"<html><head><title>{title}</title></head><body><h1>Costs</h1><p>Ask first.</p></body></html>"
+    assert [element.text for element in parse(page.encode(), "a.html", LIMITS).elements] == texts

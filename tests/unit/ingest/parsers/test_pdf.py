@@ -403,3 +403,29 @@ def test_a_damaged_file_is_read_or_refused(seed: int, count: int) -> None:
     except FileRefused:
         return
     assert all(element.text.strip() and element.page == 1 for element in elements)
+
+
+def test_attached_files_are_read() -> None:
+    """A file attached to a PDF follows under a heading with its name; one that cannot be read leaves a note."""
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(canvas_pdf(lambda canvas: canvas.drawString(72, 700, "The covering letter.")))
+    document.new_attachment("terms.txt").set_data(b"Delivery within ten days.")
+    document.new_attachment("odd.bin").set_data(bytes(range(1, 32)) * 9)
+    saved = io.BytesIO()
+    document.save(saved)
+    parsed = read(saved.getvalue())
+    assert [element.text for element in parsed.elements] == [
+        "The covering letter.",
+        "Attachment terms.txt",
+        "Delivery within ten days.",
+    ]
+    assert len(parsed.notes) == 1
+    assert parsed.notes[0].startswith("The attachment odd.bin was left out:")
+
+
+def test_a_short_page_is_no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page with a word or two and no picture keeps them and is not handed to OCR."""
+    monkeypatch.setattr(ocr, "find_tesseract", lambda: pytest.fail("recognition was asked for"))
+    parsed = read(canvas_pdf(lambda canvas: canvas.drawString(72, 700, "Annex B")), ParseLimits())
+    assert [element.text for element in parsed.elements] == ["Annex B"]

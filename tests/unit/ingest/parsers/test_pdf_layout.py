@@ -133,3 +133,16 @@ def test_a_table_of_words_is_read_by_rows() -> None:
     for at, (name, place) in enumerate(entries):
         words += [word(name, 50, 100 + 12 * at, 2 * at), word(place, 300, 100 + 12 * at, 2 * at + 1)]
     assert blocks_of(words) == [("table", "Ada\tOslo\nBo\tRiga\nCy\tKiel\nDi\tGdansk\nEd\tBergen")]
+
+
+def test_letter_spaced_words_are_put_together() -> None:
+    """Where gaps of two widths tell letters from words, the letters of a word stand together; figures stay apart."""
+    words, left = [], 50.0
+    for text in ("W i d e", "l e t t e r s", "h e r e"):
+        for letter in text.split():
+            words.append(word(letter, left, 100))
+            left += 5 + 1.5
+        left += 5
+    figures = [word(figure, 50 + 9 * at + (20 if at > 3 else 0), 140, line=1) for at, figure in enumerate("1234567")]
+    assert [text for _, text in blocks_of(words)] == ["Wide letters here"]
+    assert all("12" not in text for _, text in blocks_of(figures))

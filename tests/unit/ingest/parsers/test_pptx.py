@@ -204,3 +204,22 @@ def test_slide_shows_are_read() -> None:
     a_slide(presentation, "Show")
     presentation.part._content_type = "application/vnd.openxmlformats-officedocument.presentationml.slideshow.main+xml"
     assert texts(parsed(presentation)) == ["Show"]
+
+
+def test_embedded_files_of_shown_slides_are_read() -> None:
+    """A file embedded on a slide follows at the end with the slide's page; one on a hidden slide stays out."""
+    presentation = Presentation()
+    for name in ("shown", "secret"):
+        slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+        slide.shapes.title.text = name
+        inner = io.BytesIO(f"Text that is {name}.".encode())
+        slide.shapes.add_ole_object(inner, "Package", 0, 0, icon_width=914400, icon_height=914400)
+    presentation.slides[1]._element.set("show", "0")
+    out = io.BytesIO()
+    presentation.save(out)
+    document = parse(out.getvalue(), "deck.pptx", ParseLimits())
+    assert [(element.text, element.page) for element in document.elements] == [
+        ("shown", 1),
+        ("Embedded file", 1),
+        ("Text that is shown.", 1),
+    ]
