@@ -17,6 +17,7 @@ from xml.parsers import expat
 if TYPE_CHECKING:
     from olefile import OleFileIO  # type: ignore[import-untyped]
 
+from ingest.charset import wide_codec
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
 from ingest.media_types import (
@@ -34,12 +35,6 @@ OLE_SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FILE_PASS, _BOUND_SHEET = 0x2F, 0x85  # record types of [MS-XLS]
 _OLE_UNREAD = (("visiodocument", "a Visio drawing"), ("contents", "a Works document"), ("props9", "a Project plan"))
 _SAMPLE = 65_536  # bytes in which a text shows itself
-_BYTE_ORDER_MARKS = (  # the longer ones first: UTF-32 begins as UTF-16 does
-    (b"\xff\xfe\0\0", "utf-32-le"),
-    (b"\0\0\xfe\xff", "utf-32-be"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-)
 _NOT_TEXT = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\ufffd]")
 _NOT_TEXT_SHARE = 0.01  # of the characters of a sample; about 10% where data is compressed or random
 _HTML = re.compile(
@@ -294,19 +289,6 @@ def _workbook_is_encrypted(stream: bytes) -> bool:
 
 
 # Text
-
-
-def wide_codec(data: bytes) -> str | None:
-    """The codec of a text in UTF-16 or UTF-32, None for one with a byte per ASCII character.
-
-    Without a byte order mark UTF-16 shows by its zeros: in most alphabets every second byte often is one.
-    """
-    sample = data[:_SAMPLE]
-    marked = next((codec for mark, codec in _BYTE_ORDER_MARKS if sample.startswith(mark)), None)
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if marked or max(even, odd) < len(sample) * 0.15 or min(even, odd) > max(even, odd) * 0.05:
-        return marked
-    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 def _text_sample(data: bytes) -> str | None:

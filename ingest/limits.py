@@ -21,4 +21,8 @@ class ParseLimits:
     ocr: bool = True  # recognise pages without text when tesseract is installed
     ocr_languages: str = "eng"  # as tesseract names them, joined by "+"
     max_ocr_pages: int = 50  # of one document
+    max_ocr_pixels: int = 40_000_000  # of a picture handed to tesseract: about A3 at 400 dots per inch
+    ocr_share: float = 0.75  # of `seconds` that recognition may take; the rest is for what comes after
+    max_style_rules: int = 5_000  # of a page's style sheets; the rest is not looked at
+    max_hidden_characters: int = 20_000  # of one hidden text that are kept as its record
     max_embedded: int = 3  # levels of files within files, such as a mail attached to a mail

@@ -228,6 +228,12 @@ def _pipeline_config(settings: Settings, encoder: Encoder) -> PipelineConfig:
     limits = ParseLimits(
         max_bytes=settings.max_file_bytes,
         max_unpacked_bytes=settings.max_unpacked_bytes,
+        max_ratio=settings.max_unpacked_ratio,
+        max_members=settings.max_members,
+        max_nesting=settings.max_nesting,
+        max_embedded=settings.max_embedded,
+        max_ocr_pages=settings.max_ocr_pages,
+        max_ocr_pixels=settings.max_ocr_pixels,
         max_pages=settings.max_pages,
         max_characters=settings.max_characters,
         seconds=settings.parse_seconds,

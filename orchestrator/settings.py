@@ -43,12 +43,20 @@ class Settings(BaseSettings):
     chunk_tokens: int = Field(default=200, ge=16, description="Longest chunk, in tokens of the encoder.")
     max_file_bytes: int = Field(default=100_000_000, ge=1, description="Largest file.")
     max_unpacked_bytes: int = Field(default=400_000_000, ge=1, description="Largest sum of a container's members.")
+    max_unpacked_ratio: float = Field(
+        default=200.0, gt=1, description="Unpacked to packed size of a container's member."
+    )
+    max_members: int = Field(default=10_000, ge=1, description="Most entries of a container, or messages of a mailbox.")
+    max_nesting: int = Field(default=200, ge=10, description="Deepest markup of a file.")
+    max_embedded: int = Field(default=3, ge=0, description="Levels of files within files that are read.")
     max_pages: int = Field(default=5_000, ge=1, description="Most pages, slides or sheets of a file.")
     max_characters: int = Field(default=20_000_000, ge=1, description="Longest text of one document.")
     parse_seconds: float = Field(default=120.0, gt=0, description="Longest time to parse one file.")
     parse_memory_bytes: int = Field(default=3_000_000_000, ge=1, description="Memory to parse one file.")
     ocr: bool = Field(default=True, description="Recognise pages without text, when tesseract is installed.")
     ocr_languages: str = Field(default="eng", description="As tesseract names them, joined by +.")
+    max_ocr_pages: int = Field(default=50, ge=1, description="Most pages of a document that are recognised.")
+    max_ocr_pixels: int = Field(default=40_000_000, ge=1, description="Largest picture that is recognised.")
 
     # who asks
     groups_file: Path | None = Field(default=None, description="YAML: group to groups that contain it; default: none.")

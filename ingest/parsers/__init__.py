@@ -35,7 +35,9 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
         cause = f"It could not be read as {media_type} ({type(error).__name__}: {error})."
         raise FileRefused(name, "unreadable", cause, "Open it and save it anew, or export it as PDF.") from error
     _check_text(document, name, limits)
-    return replace(document, media_type=media_type)
+    most = limits.max_hidden_characters
+    hidden = tuple(text if len(text.text) <= most else replace(text, text=text.text[:most]) for text in document.hidden)
+    return replace(document, media_type=media_type, hidden=hidden)
 
 
 def _check_text(document: ParsedDocument, name: str, limits: ParseLimits) -> None:

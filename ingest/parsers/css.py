@@ -22,7 +22,6 @@ _SMALLEST_FONT = 2.5  # px
 _LEAST_OPACITY = 0.05
 _FAR_AWAY = -500.0  # px
 _LEAST_CONTRAST = 30  # of 765
-_MOST_SELECTORS = 5_000  # of a page; the rest is left out
 _LONGEST = 300  # characters of a selector or a value
 _COMMENT = re.compile(r"/\*(?:.*?\*/|.*\Z)|<!--|-->", re.DOTALL)
 _BRACE = re.compile(r"[{}]")
@@ -120,8 +119,11 @@ class Look:
         return replace(look, reason=look._judged())
 
 
-def declarations(root: Any) -> dict[Any, Declarations]:
-    """For each element of an lxml tree that has any: property to value, lower case, the winner of the cascade."""
+def declarations(root: Any, most_rules: int) -> dict[Any, Declarations]:
+    """For each element of an lxml tree that has any: property to value, lower case, the winner of the cascade.
+
+    Of the style sheets the first `most_rules` rules count.
+    """
     won: dict[Any, dict[str, tuple[tuple[bool, tuple[int, int, int, int], int], str]]] = {}
 
     def apply(node: Any, style: str, specificity: tuple[int, int, int, int], order: int) -> None:
@@ -135,7 +137,7 @@ def declarations(root: Any) -> dict[Any, Declarations]:
         apply(node, _presentational(node), (0, 0, 0, 0), 0)
     tree = _Tree(root)
     for order, (selector, style) in enumerate(_rules(root), 1):
-        nodes, specificity = tree.find(selector) if order <= _MOST_SELECTORS else ([], _NO_SPECIFICITY)
+        nodes, specificity = tree.find(selector) if order <= most_rules else ([], _NO_SPECIFICITY)
         for node in nodes:
             apply(node, style, (0, *specificity), order)
     for node in root.xpath("//*[@style]"):

@@ -14,11 +14,11 @@ from typing import Any
 from lxml import etree
 from lxml import html as lxml_html
 
+from ingest.charset import decode
 from ingest.codepoints import reveal
 from ingest.elements import Element, ElementKind, HiddenText, ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
-from ingest.parsers.charset import decode
 from ingest.parsers.css import Declarations, Look, declarations
 from ingest.parsers.rows import table_elements
 
@@ -43,7 +43,6 @@ _KINDS: dict[str, ElementKind] = {
 }
 _IN_LAYOUT = "descendant::table|descendant::h1|descendant::h2|descendant::h3|descendant::h4|descendant::pre"
 _LONGEST_CELL = 600  # characters; longer ones are prose that a table arranges on the page
-_LONGEST_SECRET = 4_000  # characters of one hidden text that are kept
 
 
 def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
@@ -72,7 +71,7 @@ def parse_text(text: str, name: str, limits: ParseLimits) -> ParsedDocument:
     except (etree.ParserError, etree.XMLSyntaxError):  # nothing in it that is an element or text
         return ParsedDocument(media_type="text/html", elements=())
     _check_nesting(root, name, limits)
-    walk = _Walk(declarations(root))
+    walk = _Walk(declarations(root, limits.max_style_rules))
     walk.visit(root, Look())
     walk.flush()
     title = _squeeze(root.findtext(".//title") or "") or next(
@@ -188,7 +187,7 @@ class _Walk:
         self._secret = before
         if text and look.reason:
             place = f"element <{node.tag}>" + (f", line {node.sourceline}" if node.sourceline else "")
-            self.hidden.append(HiddenText(text=text[:_LONGEST_SECRET], reason=look.reason, place=place))
+            self.hidden.append(HiddenText(text=text, reason=look.reason, place=place))
 
     def _comments(self, node: Any) -> None:
         for comment in node.iter(etree.Comment):
@@ -198,7 +197,7 @@ class _Walk:
         text = _squeeze(comment.text or "")
         if any(char.isalpha() for char in text):
             place = f"comment, line {comment.sourceline}" if comment.sourceline else "comment"
-            self.hidden.append(HiddenText(text=text[:_LONGEST_SECRET], reason="hidden_part", place=place))
+            self.hidden.append(HiddenText(text=text, reason="hidden_part", place=place))
 
     def _table(self, node: Any, look: Look) -> None:
         """A table of data as rows; one that only arranges the page as what its cells hold."""
@@ -243,6 +242,6 @@ class _Walk:
         secret = _squeeze(" ".join(self._secret))
         if secret and inner.reason:
             place = f"table cell, line {cell.sourceline}"
-            self.hidden.append(HiddenText(text=secret[:_LONGEST_SECRET], reason=inner.reason, place=place))
+            self.hidden.append(HiddenText(text=secret, reason=inner.reason, place=place))
         self._said, self.elements, self._secret = aside, elements, before
         return said

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
-OCR_SHARE = 0.75  # of the seconds for a file; the rest is for what comes after
 
 
 def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
@@ -27,8 +26,8 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
 
     Raises FileRefused with code unreadable, too_many_pages, too_large (pixels), needs_tesseract or no_text.
     """
-    deadline = time.monotonic() + OCR_SHARE * limits.seconds
-    image = _open(data, name)
+    deadline = time.monotonic() + limits.ocr_share * limits.seconds
+    image = _open(data, name, limits)
     pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
     media_type = f"image/{(image.format or '').lower()}"
     if pages > limits.max_pages:
@@ -37,7 +36,7 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
     program = _program(name, limits)
     elements: list[Element] = []
     notes: list[str] = []
-    for number, grey in enumerate(_frames(image, min(pages, limits.max_ocr_pages), name), start=1):
+    for number, grey in enumerate(_frames(image, min(pages, limits.max_ocr_pages), name, limits), start=1):
         try:
             seconds = deadline - time.monotonic()
             found = ocr.recognise(grey, program=program, languages=limits.ocr_languages, seconds=seconds)
@@ -66,7 +65,7 @@ def _program(name: str, limits: ParseLimits) -> str:
     return program
 
 
-def _open(data: bytes, name: str) -> Image:
+def _open(data: bytes, name: str, limits: ParseLimits) -> Image:
     """Reads the header only. Pillow's own guard on pixels is a warning that is raised here as an error."""
     from PIL import Image, UnidentifiedImageError
 
@@ -75,16 +74,16 @@ def _open(data: bytes, name: str) -> Image:
             warnings.simplefilter("error")
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(name) from error
+        raise _too_large(name, limits) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Warning) as error:
         raise _unreadable(name) from error
-    if image.width * image.height > ocr.MAX_PIXELS:
-        raise _too_large(name)
+    if image.width * image.height > limits.max_ocr_pixels:
+        raise _too_large(name, limits)
     return image
 
 
-def _too_large(name: str) -> FileRefused:
-    cause = f"It has more than {ocr.MAX_PIXELS // 1_000_000} million pixels."
+def _too_large(name: str, limits: ParseLimits) -> FileRefused:
+    cause = f"It has more than {limits.max_ocr_pixels // 1_000_000} million pixels."
     return FileRefused(name, "too_large", cause, "Save a smaller copy and try again.")
 
 
@@ -93,7 +92,7 @@ def _unreadable(name: str) -> FileRefused:
     return FileRefused(name, "unreadable", cause, "Open it in a viewer and save it again, whole.")
 
 
-def _frames(image: Image, count: int, name: str) -> Iterator[NDArray[np.uint8]]:
+def _frames(image: Image, count: int, name: str, limits: ParseLimits) -> Iterator[NDArray[np.uint8]]:
     """Each picture upright, in grey, on white. Raises FileRefused when one cannot be decoded."""
     import numpy as np
     from PIL import Image, ImageOps
@@ -101,8 +100,8 @@ def _frames(image: Image, count: int, name: str) -> Iterator[NDArray[np.uint8]]:
     for index in range(count):
         try:
             image.seek(index)
-            if image.width * image.height > ocr.MAX_PIXELS:
-                raise _too_large(name)
+            if image.width * image.height > limits.max_ocr_pixels:
+                raise _too_large(name, limits)
             upright = ImageOps.exif_transpose(image)
             if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
                 coloured = upright.convert("RGBA")

@@ -16,11 +16,11 @@ from email.header import decode_header, make_header
 from email.message import Message
 from typing import Any
 
+from ingest.charset import decode, wide_codec
 from ingest.elements import Element, HiddenText, ParsedDocument
 from ingest.errors import FileRefused
-from ingest.guard import OLE_SIGNATURE, wide_codec
+from ingest.guard import OLE_SIGNATURE
 from ingest.limits import ParseLimits
-from ingest.parsers.charset import decode
 
 _FIELDS = ("From", "To", "Cc", "Date")
 _ENVELOPE = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\r\n\r\n))From \S.*\r?\n", re.MULTILINE)

@@ -12,11 +12,11 @@ from functools import cache
 from html import unescape
 from typing import TYPE_CHECKING
 
+from ingest.charset import decode
 from ingest.codepoints import reveal
 from ingest.elements import Element, ElementKind, HiddenText, ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
-from ingest.parsers.charset import decode
 from ingest.parsers.rows import table_elements
 
 if TYPE_CHECKING:

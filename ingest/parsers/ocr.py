@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 INSTALL = "Install tesseract (on Debian: apt-get install tesseract-ocr) and try again."
 DOTS_PER_INCH = 300  # what tesseract's models were made for
-MAX_PIXELS = 40_000_000  # of a picture handed to it: about A3 at 400 dots per inch
 _LANGUAGES = re.compile(r"[A-Za-z0-9_]+(?:\+[A-Za-z0-9_]+)*")
 
 

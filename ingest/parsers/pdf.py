@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ingest.parsers.pdfium import Page, Pdf
 
 MEDIA_TYPE = "application/pdf"
-OCR_SHARE = 0.75  # of the seconds for a file; the rest is for what comes after
 SCAN_LETTERS = 20  # a page with fewer and a picture of half its size is taken for a scan with a stamp on it
 
 _LINEARIZED = re.compile(rb"/Linearized\b[^>]{0,500}?/L\s+(\d{1,15})\b", re.DOTALL)
@@ -54,7 +53,7 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
     """
     from ingest.parsers.pdfium import Pdf
 
-    deadline = time.monotonic() + OCR_SHARE * limits.seconds
+    deadline = time.monotonic() + limits.ocr_share * limits.seconds
     pdf = Pdf(data, name)
     try:
         _check(pdf, data, name, limits)
@@ -147,7 +146,7 @@ def _recognise(page: Page, number: int, reading: _Reading, limits: ParseLimits, 
         reading.notes.append(f"Page {number} was not read: {why}.")
         return False
     reading.scans += 1
-    scale = min(ocr.DOTS_PER_INCH / 72, (ocr.MAX_PIXELS / max(page.width * page.height, 1.0)) ** 0.5)
+    scale = min(ocr.DOTS_PER_INCH / 72, (limits.max_ocr_pixels / max(page.width * page.height, 1.0)) ** 0.5)
     grey = page.render_grey(scale)
     seconds = deadline - time.monotonic()
     try:

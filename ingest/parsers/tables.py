@@ -7,11 +7,11 @@ import io
 from collections import Counter
 from pathlib import PurePath
 
+from ingest.charset import decode
 from ingest.codepoints import reveal
 from ingest.elements import ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
-from ingest.parsers.charset import decode
 from ingest.parsers.rows import sheet_elements
 
 _DELIMITERS = ",;\t|"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
+from ingest.charset import decode
 from ingest.codepoints import reveal
 from ingest.elements import Element, HiddenText, ParsedDocument
 from ingest.limits import ParseLimits
-from ingest.parsers.charset import decode
 
 _BLANK_LINES = re.compile(r"\n(?:[ \t\u3000\f\v]*\n)+|\f")
 _TIMES = re.compile(r"^[ \t]*(?:\d+:)?\d{2}:\d{2}[.,]\d{3}[ \t]*-->.*$", re.MULTILINE)

@@ -30,7 +30,6 @@ _DECIMALS = re.compile(r"\.(0+)")
 _CURRENCY = re.compile(r'"([^"\d]{1,3})"|\[\$([^\]\-]{1,3})|([$€£¥])')
 _LITERAL = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
 _WHITE = "FFFFFFFF"
-_SOFT_LIMIT = 20_000  # characters of one hidden text that are kept
 
 
 @dataclass(slots=True)
@@ -62,7 +61,7 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
                 package, part, known, sheet.title, hidden
             )
             if sheet.sheet_state != "visible":
-                text = "\n".join(element.text for element in body)[:_SOFT_LIMIT]
+                text = "\n".join(element.text for element in body)
                 hidden += (
                     [HiddenText(text=text, reason="hidden_part", place=f"hidden sheet {sheet.title}")] if text else []
                 )
@@ -141,7 +140,7 @@ def _visible_rows(sheet: Any, known: _Sheet, hidden: list[HiddenText]) -> Iterat
     hidden += _grouped(secret_rows, sheet.title)
     for column, texts in columns.items():
         place = f"sheet {sheet.title}, column {_letters(column + 1)}"
-        hidden.append(HiddenText(text="\n".join(texts)[:_SOFT_LIMIT], reason="hidden_part", place=place))
+        hidden.append(HiddenText(text="\n".join(texts), reason="hidden_part", place=place))
 
 
 def _grouped(rows: list[tuple[int, str]], title: str) -> Iterator[HiddenText]:
@@ -150,7 +149,7 @@ def _grouped(rows: list[tuple[int, str]], title: str) -> Iterator[HiddenText]:
         size = next((at for at in range(1, len(rows)) if rows[at][0] != rows[at - 1][0] + 1), len(rows))
         first, last = rows[0][0], rows[size - 1][0]
         where = f"row {first}" if first == last else f"rows {first} to {last}"
-        text = "\n".join(text for _, text in rows[:size])[:_SOFT_LIMIT]
+        text = "\n".join(text for _, text in rows[:size])
         yield HiddenText(text=text, reason="hidden_part", place=f"sheet {title}, {where}")
         rows = rows[size:]
 

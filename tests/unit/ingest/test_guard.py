@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import FileRefused
-from ingest.guard import inspect, wide_codec
+from ingest.guard import inspect
 from ingest.limits import ParseLimits
 from ingest.media_types import ARCHIVES, BINARY_EXTENSIONS, DOCX, PARSERS, SIGNATURES, TEXT_EXTENSIONS, UNREAD, XLSX
 
@@ -170,13 +170,6 @@ def test_every_type_has_a_parser_and_every_extension_a_type() -> None:
     assert {media_type for _, media_type in SIGNATURES} <= set(PARSERS)
     assert set(TEXT_EXTENSIONS.values()) <= set(PARSERS)
     assert set(BINARY_EXTENSIONS.values()) <= set(PARSERS.values())
-
-
-@given(st.text(min_size=20, alphabet=st.characters(max_codepoint=0x2FF, min_codepoint=0x20)))
-def test_wide_text_with_a_mark_is_recognised(text: str) -> None:
-    """UTF-16 and UTF-32 with a byte order mark are told apart."""
-    for codec in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
-        assert wide_codec(f"\ufeff{text}".encode(codec)) == codec
 
 
 BEGINNINGS = [

@@ -234,3 +234,10 @@ def test_the_title_comes_first(title: str, texts: list[str]) -> None:
     """The title of a page is its first heading, unless the page begins with it."""
     page = f"<html><head><title>{title}</title></head><body><h1>Costs</h1><p>Ask first.</p></body></html>"
     assert [element.text for element in parse(page.encode(), "a.html", LIMITS).elements] == texts
+
+
+def test_rules_beyond_the_limit_are_not_looked_at() -> None:
+    """Only as many rules of the style sheets count as the limits allow."""
+    markup = "<style>p {color: black} p {display: none}</style><p>Shown or not</p>"
+    assert shown(parse_text(markup, "a.html", ParseLimits())) == ""
+    assert shown(parse_text(markup, "a.html", ParseLimits(max_style_rules=1))) == "Shown or not"

@@ -117,8 +117,7 @@ def test_a_picture_without_text_is_no_success(monkeypatch: pytest.MonkeyPatch) -
 def test_too_many_pixels_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file that unpacks to a huge picture is refused by its header."""
     tesseract = Tesseract(monkeypatch)
-    monkeypatch.setattr(ocr, "MAX_PIXELS", 1000)
-    assert refusal(saved(drawn(), "PNG")).code == "too_large"
+    assert refusal(saved(drawn(), "PNG"), ParseLimits(max_ocr_pixels=1000)).code == "too_large"
     assert tesseract.seen == []
 
 

@@ -112,3 +112,10 @@ def test_arbitrary_bytes_are_parsed_or_refused(beginning: bytes, rest: bytes, na
         assert result.media_type in PARSERS
         assert all(element.text for element in result.elements)
         assert result.elements
+
+
+def test_hidden_text_is_kept_up_to_the_limit() -> None:
+    """Of a long hidden text the record holds the beginning."""
+    page = f"<p>Seen.</p><p hidden>{'x' * 100}</p>".encode()
+    document = parse(page, "a.html", ParseLimits(max_hidden_characters=10))
+    assert [hidden.text for hidden in document.hidden] == ["x" * 10]

@@ -30,7 +30,7 @@ def _decode(data: bytes, name: str, declared: str | None) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace")
-    for codec in (_without_mark(data), "utf-8", declared):
+    for codec in (wide_codec(data), "utf-8", declared):
         text = _try(data, codec) if codec else None
         if text is not None:
             return text
@@ -40,9 +40,15 @@ def _decode(data: bytes, name: str, declared: str | None) -> str:
     return _guess(data, name)
 
 
-def _without_mark(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 that does not say so: zero bytes stand at the same places all over."""
+def wide_codec(data: bytes) -> str | None:
+    """The codec of a text in UTF-16 or UTF-32, with a byte order mark or without; None for any other.
+
+    Without a mark zero bytes tell: in most alphabets they stand at the same places all over.
+    """
     sample = data[: _SAMPLE // 4 * 4]
+    for mark, codec in _MARKS:
+        if sample.startswith(mark):
+            return codec if codec != "utf-8" else None
     zeros = [sample[at::4].count(0) / max(1, len(sample[at::4])) for at in range(4)]
     if min(zeros[1:]) > 0.9 and zeros[0] < 0.1:
         return "utf-32-le"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.charset import decode, wide_codec
 from ingest.errors import FileRefused
-from ingest.parsers.charset import decode
 
 GERMAN = "Die Reisekosten für Übernachtungen werden bis zur Höhe von 120 Euro erstattet."
 JAPANESE = "出張費の精算は翌月の十日までに経理部へ提出してください。領収書が必要です。"
@@ -70,3 +70,10 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
     """No bytes make the decoder fail in another way."""
     with suppress(FileRefused):
         assert isinstance(decode(data, "x"), str)
+
+
+@given(st.text(min_size=20, alphabet=st.characters(max_codepoint=0x2FF, min_codepoint=0x20)))
+def test_wide_text_with_a_mark_is_recognised(text: str) -> None:
+    """UTF-16 and UTF-32 with a byte order mark are told apart."""
+    for codec in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        assert wide_codec(f"\ufeff{text}".encode(codec)) == codec
