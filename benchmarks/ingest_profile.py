@@ -72,7 +72,7 @@ class Profile:
     def show(self, chunks: int, encoder_ms: float) -> None:
         """Print the tables; `encoder_ms` is the processor time of the encoder alone, a chunk."""
         live = self._usage.live
-        main = self.process
+        main = self.process - self._usage.sampling
         parsers = self._usage.cpu - main - live.get("index", 0.0) - live.get("tracker", 0.0)
         print("\nProcessor time by process, ms a chunk\n")
         by_process = {"main": main, "index child": live.get("index", 0.0), "parsers, and rest": parsers}

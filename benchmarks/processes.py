@@ -50,13 +50,17 @@ def live_cpu_seconds() -> dict[str, float]:
 
 
 class Usage:
-    """`with Usage() as usage: …`: wall seconds, processor seconds of the whole tree, and its peak of resident MiB."""
+    """`with Usage() as usage: …`: wall seconds, processor seconds of the whole tree, and its peak of resident MiB.
+
+    The seconds that taking samples costs are left out.
+    """
 
     wall = 0.0
     cpu = 0.0
     peak_mib = 0.0
+    sampling = 0.0  # processor seconds
 
-    def __init__(self, *, sample_s: float = 0.2) -> None:
+    def __init__(self, *, sample_s: float = 0.5) -> None:
         self._sample_s = sample_s
         self._done = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
@@ -74,7 +78,7 @@ class Usage:
         self.wall += time.perf_counter()
         self._done.set()
         self._sampler.join()
-        self.cpu += tree_cpu_seconds()
+        self.cpu += tree_cpu_seconds() - self.sampling
 
     def _sample(self) -> None:
         this = psutil.Process()
@@ -82,6 +86,7 @@ class Usage:
             self.peak_mib = max(self.peak_mib, sum(resident_mib(this).values()))
             for role, seconds in live_cpu_seconds().items():
                 self.live[role] = max(self.live.get(role, 0.0), seconds - self.live_before.get(role, 0.0))
+            self.sampling = time.thread_time()
 
 
 def _role(one: psutil.Process, main: psutil.Process) -> str:
