@@ -56,22 +56,31 @@ def groundwire() -> None:
 def main() -> None:
     """Entry of the console script."""
     try:
-        sys.exit(groundwire.main(standalone_mode=False))  # the code of a click.exceptions.Exit, None when all is well
+        code = groundwire.main(prog_name="groundwire", standalone_mode=False)  # of a click.exceptions.Exit, else None
+        sys.exit(code)
     except click.Abort:
         click.echo("Stopped. Nothing is half-done; run the command again to go on.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
+        _tell(_bad_use(error))
         sys.exit(BAD_USE)
     except GroundwireError as error:
-        _explain(error)
+        click.echo(f"{error.item}\n  {error.cause}\n  {error.next_step}", err=True)
+        _tell(error)
         sys.exit(BAD_USE if isinstance(error, BadInput) else DEPENDENCY_DOWN)
 
 
-def _explain(error: GroundwireError) -> None:
+def _bad_use(error: click.ClickException) -> BadInput:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "groundwire"
+    return BadInput(command, "bad_use", error.format_message(), f"See `{command} --help`.")
+
+
+def _tell(error: GroundwireError) -> None:
+    """The error for a program, when the command was asked for JSON."""
     if "--json" in sys.argv:
         import json
 
         parts = {"code": error.code, "item": error.item, "cause": error.cause, "next_step": error.next_step}
         click.echo(json.dumps({"error": parts}, ensure_ascii=False))
-    click.echo(f"{error.item}\n  {error.cause}\n  {error.next_step}", err=True)
