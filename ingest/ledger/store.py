@@ -452,9 +452,11 @@ def _begin_sqlite(db: sa.Connection) -> None:
     db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("immediate") else "BEGIN")
 
 
-def _explain(context: sa.engine.ExceptionContext) -> None:
+def _explain(context: sa.engine.ExceptionContext) -> BaseException | None:
+    """What SQLAlchemy raises in place of its own error."""
     if isinstance(context.sqlalchemy_exception, sa.exc.OperationalError) or context.is_disconnect:
-        context.chained_exception = _down(context.original_exception)
+        return _down(context.original_exception)
+    return None
 
 
 def _down(error: BaseException | None) -> DependencyDown:
