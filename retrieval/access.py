@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ALWAYS_FROM: Final = 0  # day number of a document that has no first day
 ALWAYS_TO: Final = 9_999_999  # day number of a document that has no last day
 ANYWHERE: Final = "*"  # region of a document that has none
+ACCESS_KEYS: Final = ("readers", "tenant", "deny", "classification", "region", "valid_from", "valid_to")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ingest.chunker import encoder_input
 from ingest.terms import Weights, passage_weights
-from retrieval.access import index_payload
+from retrieval.access import ACCESS_KEYS, index_payload
 from retrieval.index import IndexConfig, IndexPoint, SparseVector
 from retrieval.titles import name_weights
 
@@ -48,6 +48,7 @@ def index_config(dimensions: int) -> IndexConfig:
             VERSION: "integer",
             FIRST: "bool",
         },
+        access=ACCESS_KEYS,
     )
 
 

@@ -203,7 +203,8 @@ class EdgeIndex:
             sys.executable, "-c", _CHILD, _ROOT,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22, start_new_session=True,
         )  # fmt: skip
-        shape = {**asdict(self._config), "sparse": list(self._config.sparse), "payload": dict(self._config.payload)}
+        lists = {"sparse": list(self._config.sparse), "access": list(self._config.access)}
+        shape = {**asdict(self._config), **lists, "payload": dict(self._config.payload)}
         opening = {"folder": str(self._folder), "shape": shape, "owner": os.getpid(), "patience": self._deadline / 2}
         try:
             async with asyncio.timeout(self._deadline):
@@ -299,10 +300,11 @@ def _plain_request(request: Any, texts: dict[int, str], buffers: list[Buffer]) -
 
 
 def _filter_text(where: models.Filter) -> str:
-    return json.dumps(_plain_filter(where), separators=(",", ":"))
+    return json.dumps(plain_filter(where), separators=(",", ":"))
 
 
-def _plain_filter(where: models.Filter) -> dict[str, Any]:
+def plain_filter(where: models.Filter) -> dict[str, Any]:
+    """A checked filter in plain lists and values, as it travels to the child."""
     parts = {"must": where.must, "should": where.should, "must_not": where.must_not}
     return {name: [_plain_condition(c) for c in listed(part)] for name, part in parts.items() if listed(part)}
 
@@ -311,7 +313,7 @@ def _plain_condition(condition: Any) -> dict[str, Any]:
     from qdrant_client import models as m
 
     if isinstance(condition, m.Filter):
-        return _plain_filter(condition)
+        return plain_filter(condition)
     if isinstance(condition, m.HasIdCondition):
         return {"ids": list(condition.has_id)}
     if condition.range is not None:

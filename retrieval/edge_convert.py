@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import qdrant_edge as edge
+
+from retrieval.edge_access import GUARD, MARKS
 
 _SCHEMA: Mapping[str, Any] = {
     "keyword": edge.KeywordIndexParams(),
@@ -22,6 +24,7 @@ RESCORED = edge.QuantizationSearchParams(ignore=False, rescore=True, oversamplin
 # than the lower figure are searched as they are. Measured with benchmarks/index.py.
 PIECE_POINTS = 50_000
 UNINDEXED_POINTS = 20_000
+MOST_ALTERNATIVES = 64  # values of one key that are asked for one by one; the lexical leg suffers from more
 
 
 def edge_config(shape: Mapping[str, Any], threads: int) -> edge.EdgeConfig:
@@ -54,10 +57,36 @@ def field_indexes(payload: Mapping[str, str], tenant_key: str) -> Iterator[edge.
         yield edge.UpdateOperation.create_field_index(key, schema)
 
 
+def access_indexes(keys: Sequence[str]) -> Iterator[edge.UpdateOperation]:
+    """The look-ups that `retrieval/edge_access.py` adds where there are access keys."""
+    if keys:
+        yield edge.UpdateOperation.create_field_index(GUARD, edge.KeywordIndexParams())
+        yield edge.UpdateOperation.create_field_index(MARKS, edge.IntegerIndexParams(lookup=True, range=False))
+
+
 def edge_filter(plain: Mapping[str, Any]) -> edge.Filter:
     """A filter of `must`, `should` and `must_not`, each a list of plain conditions."""
     parts: dict[str, Any] = {part: [_condition(c) for c in conditions] for part, conditions in plain.items()}
     return edge.Filter(**parts)
+
+
+def gathering_filter(plain: Mapping[str, Any]) -> edge.Filter:
+    """The same filter, quicker where the engine gathers the points that meet it.
+
+    For a list of values the engine puts each point that it comes by in a hash set; for alternatives it sets a bit. At
+    100k points of which all match that is 3.4 against 1.2 ms.
+    """
+    conditions = [_alternatives(c) for c in plain.get("must", ())]
+    if list(plain) == ["must"] and len(conditions) == 1 and isinstance(conditions[0], edge.Filter):
+        return conditions[0]
+    rest: dict[str, Any] = {part: [_condition(c) for c in cs] for part, cs in plain.items() if part != "must"}
+    return edge.Filter(must=conditions, **rest) if conditions else edge.Filter(**rest)
+
+
+def _alternatives(plain: Mapping[str, Any]) -> Any:
+    if "key" not in plain or not 1 <= len(plain.get("any", ())) <= MOST_ALTERNATIVES:
+        return _condition(plain)
+    return edge.Filter(should=[edge.FieldCondition(plain["key"], match=edge.MatchValue(v)) for v in plain["any"]])
 
 
 def _condition(plain: Mapping[str, Any]) -> Any:

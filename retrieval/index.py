@@ -27,6 +27,7 @@ class IndexConfig:
     sparse: tuple[str, ...]  # names of the sparse vectors; each is scored with the IDF of the query's corpus
     payload: Mapping[str, PayloadKind]  # payload keys that filters use
     tenant_key: str = "tenant"  # payload key that separates tenants, the shard key on a cluster
+    access: tuple[str, ...] = ()  # keys of the access rule, that of the tokens first: they change all at once or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

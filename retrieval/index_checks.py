@@ -38,6 +38,8 @@ def check_changes(changes: Sequence[Change], config: IndexConfig) -> None:
         check_filter(change.where, config)
         if isinstance(change, SetPayload):
             _check_payload("set payload", change.payload, config)
+            if missing := _missing(change.payload, config.access):
+                _refuse("set payload", "payload_part", f"A change of access leaves out {', '.join(missing)}.")
 
 
 def check_filter(where: models.Filter | None, config: IndexConfig) -> None:
@@ -69,6 +71,11 @@ def check_requests(requests: Sequence[models.QueryRequest], config: IndexConfig)
             _check_dense_query(request, config)
         else:
             _refuse("query", "vector_unknown", f"The index has no vector named {request.using!r}.")
+
+
+def _missing(payload: Mapping[str, object], keys: Sequence[str]) -> list[str]:
+    """Those of the keys that are not in the payload, when others of them are."""
+    return [key for key in keys if key not in payload] if not payload.keys().isdisjoint(keys) else []
 
 
 def listed(part: Any) -> list[Any]:

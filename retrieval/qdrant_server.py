@@ -38,10 +38,7 @@ async def open_server(
     `deadline` is in seconds and bounds every call. `replication_factor` and `shard_number` are used when the collection
     is made. Raises DependencyDown when the server cannot be used, BadInput when the collection has another shape.
     """
-    from qdrant_client import AsyncQdrantClient
-
-    seconds = max(1, math.ceil(deadline))
-    client = AsyncQdrantClient(url=url, api_key=api_key, timeout=seconds, check_compatibility=False)
+    client = _client(url, api_key, deadline)
     try:
         return await open_collection(
             client,
@@ -67,7 +64,7 @@ async def open_collection(
 ) -> ServerIndex:
     """`open_server` over a client that is already made; the index closes it."""
     index = ServerIndex(client, collection, config, deadline)
-    async with index.calling():
+    async with _calling(collection, deadline):
         if await client.collection_exists(collection):
             _check_shape(collection, (await client.get_collection(collection)).config.params, config)
         else:
@@ -75,6 +72,26 @@ async def open_collection(
         for key in config.payload:
             await client.create_payload_index(collection, key, field_schema=_field_schema(key, config), wait=True)
     return index
+
+
+async def drop_collection(url: str, *, api_key: str | None = None, collection: str, deadline: float = 30.0) -> None:
+    """Remove `collection` with everything in it; nothing happens when it is not there.
+
+    `deadline` is in seconds. Raises DependencyDown when the server cannot be used.
+    """
+    client = _client(url, api_key, deadline)
+    try:
+        async with _calling(collection, deadline):
+            await client.delete_collection(collection)
+    finally:
+        await client.close()
+
+
+def _client(url: str, api_key: str | None, deadline: float) -> AsyncQdrantClient:
+    from qdrant_client import AsyncQdrantClient
+
+    seconds = max(1, math.ceil(deadline))
+    return AsyncQdrantClient(url=url, api_key=api_key, timeout=seconds, check_compatibility=False)
 
 
 class ServerIndex:
@@ -91,7 +108,7 @@ class ServerIndex:
         check_changes(changes, self._config)
         for change in changes:
             for operation in _operations(change):
-                async with self.calling():
+                async with _calling(self._collection, self._deadline):
                     await self._client.batch_update_points(self._collection, [operation], wait=True)
 
     async def flush(self) -> None:
@@ -105,7 +122,7 @@ class ServerIndex:
         open_ones = list(range(len(requests)))
         while open_ones:
             batch = [_rescored(requests[n], read[n]) for n in open_ones]
-            async with self.calling():
+            async with _calling(self._collection, self._deadline):
                 answers = await self._client.query_batch_points(self._collection, batch)
             for n, answer in zip(open_ones, answers, strict=True):
                 found[n] = [_scored(point) for point in answer.points]
@@ -116,35 +133,37 @@ class ServerIndex:
     async def count(self, where: models.Filter) -> int:
         """See `VectorIndex.count`."""
         check_filter(where, self._config)
-        async with self.calling():
+        async with _calling(self._collection, self._deadline):
             return (await self._client.count(self._collection, count_filter=where, exact=True)).count
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    @asynccontextmanager
-    async def calling(self) -> AsyncIterator[None]:
-        """One call to the server: within the deadline, its failures named."""
-        from qdrant_client.common.client_exceptions import QdrantException
-        from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-        try:
-            async with asyncio.timeout(self._deadline):
-                yield
-        except TimeoutError:
-            cause = f"The Qdrant server did not answer within {self._deadline:g} s."
-            raise self._down("index_slow", cause) from None
-        except UnexpectedResponse as error:
-            code = "index_forbidden" if error.status_code in (401, 403) else "index_failed"
-            detail = error.content.decode(errors="replace")[:300]
-            raise self._down(code, f"The Qdrant server answered {error.status_code}: {detail}.") from error
-        except (ApiException, QdrantException, OSError) as error:
-            cause = f"The Qdrant server cannot be reached: {type(error).__name__}: {str(error)[:300]}."
-            raise self._down("index_unreachable", cause) from error
+@asynccontextmanager
+async def _calling(collection: str, deadline: float) -> AsyncIterator[None]:
+    """One call to the server: within the deadline, its failures named."""
+    from qdrant_client.common.client_exceptions import QdrantException
+    from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-    def _down(self, code: str, cause: str) -> DependencyDown:
-        return DependencyDown(self._collection, code, cause, "Check that it runs, its address and its key; try again.")
+    try:
+        async with asyncio.timeout(deadline):
+            yield
+    except TimeoutError:
+        cause = f"The Qdrant server did not answer within {deadline:g} s."
+        raise _down(collection, "index_slow", cause) from None
+    except UnexpectedResponse as error:
+        code = "index_forbidden" if error.status_code in (401, 403) else "index_failed"
+        detail = error.content.decode(errors="replace")[:300]
+        raise _down(collection, code, f"The Qdrant server answered {error.status_code}: {detail}.") from error
+    except (ApiException, QdrantException, OSError) as error:
+        cause = f"The Qdrant server cannot be reached: {type(error).__name__}: {str(error)[:300]}."
+        raise _down(collection, "index_unreachable", cause) from error
+
+
+def _down(collection: str, code: str, cause: str) -> DependencyDown:
+    return DependencyDown(collection, code, cause, "Check that it runs, its address and its key; try again.")
 
 
 async def _create(

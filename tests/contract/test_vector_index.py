@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import models as m
 
-from ingest.errors import BadInput
+from ingest.errors import BadInput, DependencyDown
 from ingest.tags import AccessTags, Classification
-from retrieval.access import Principal, index_payload, read_scope
+from retrieval.access import ACCESS_KEYS, Principal, index_payload, read_scope
 from retrieval.edge import open_edge
 from retrieval.index import (
     Change,
@@ -34,7 +34,7 @@ from retrieval.index import (
     Upsert,
     VectorIndex,
 )
-from retrieval.qdrant_server import open_collection, open_server
+from retrieval.qdrant_server import drop_collection, open_collection, open_server
 from tests.doubles.qdrant_rest import KEY, qdrant_rest
 
 TODAY = date(2026, 6, 1)
@@ -55,6 +55,7 @@ CONFIG = IndexConfig(
         "version": "uuid",
         "number": "integer",
     },
+    access=ACCESS_KEYS,
 )
 SERVER = os.environ.get("GROUNDWIRE_TEST_QDRANT_URL")
 
@@ -219,12 +220,14 @@ PRINCIPALS = st.builds(
     tags=st.lists(access_tags(), min_size=1, max_size=25),
     principals=st.lists(PRINCIPALS, min_size=1, max_size=4),
     change=access_tags(),
+    later=st.lists(access_tags(), max_size=3),
 )
 def test_finds_what_the_scope_permits_and_nothing_else(
-    opened: Backend, tags: list[AccessTags], principals: list[Principal], change: AccessTags
+    opened: Backend, tags: list[AccessTags], principals: list[Principal], change: AccessTags, later: list[AccessTags]
 ) -> None:
     """Over random tags and readers both legs and the count are exactly `ReadScope.permits`, before and after a change
-    of access, on the first query as on the twentieth (an engine may learn from a state that stays as it is)."""
+    of access and the arrival of points with tags never seen before, on the first query as on the twentieth (an engine
+    may learn from a state that stays as it is)."""
     points = [point(n, **index_payload(tag)) for n, tag in enumerate(tags)]
     opened.update(Delete(where=EVERYTHING), Upsert(points=points))
     scopes = [read_scope(principal, today=TODAY) for principal in principals]
@@ -236,8 +239,9 @@ def test_finds_what_the_scope_permits_and_nothing_else(
                 dense, lexical = opened.query(dense_query(where), sparse_query(where))
                 assert set(ids(dense)) == set(ids(lexical)) == wanted
                 assert opened.count(where) == len(wanted)
-        opened.update(SetPayload(payload=index_payload(change), where=number_is(lte=0)))
-        tags = [change, *tags[1:]]
+        more = [point(len(tags) + n, **index_payload(tag)) for n, tag in enumerate(later)]
+        opened.update(SetPayload(payload=index_payload(change), where=number_is(lte=0)), Upsert(points=more))
+        tags = [change, *tags[1:], *later]
 
 
 @pytest.mark.parametrize("hidden", [1, 40])
@@ -399,6 +403,7 @@ BAD_CHANGES: dict[str, Change] = {
     **{name: Upsert(points=[point(8), bad]) for name, bad in BAD_POINTS.items()},
     **{f"delete by {name}": Delete(where=where) for name, where in EMPTY_FILTERS.items()},
     "set payload by no condition": SetPayload(payload={"live": True}, where=m.Filter()),
+    "a part of the access rule": SetPayload(payload={"readers": ["public"]}, where=EVERYTHING),
     "set payload of another kind": SetPayload(payload={"live": "yes"}, where=EVERYTHING),
 }
 
@@ -469,3 +474,29 @@ def test_the_wire_carries_key_replicas_shards_and_tenant(rest: Any, tmp_path: Pa
     assert bodies[0]["sparse_vectors"]["terms"]["modifier"] == "idf"
     tenant = next(body for body in bodies[1:] if body["field_name"] == "tenant")
     assert tenant["field_schema"]["is_tenant"] is True
+
+
+def test_a_dropped_collection_is_gone(rest: Any) -> None:
+    """Dropping removes a collection with its points, may be repeated, leaves others be, and names a wrong key."""
+    drop = {"url": rest.url, "collection": "old"}
+
+    async def story() -> list[int]:
+        kept = await open_server(rest.url, api_key=KEY, collection="kept", config=CONFIG)
+        old = await open_server(rest.url, api_key=KEY, collection="old", config=CONFIG)
+        for index in (kept, old):
+            await index.update([Upsert(points=[point(1)])])
+        with pytest.raises(DependencyDown) as refused:
+            await drop_collection(**drop, api_key="wrong")
+        assert refused.value.code == "index_forbidden"
+        counts = [await old.count(EVERYTHING)]
+        await drop_collection(**drop, api_key=KEY)
+        await drop_collection(**drop, api_key=KEY)
+        with pytest.raises(DependencyDown):
+            await old.count(EVERYTHING)
+        again = await open_server(rest.url, api_key=KEY, collection="old", config=CONFIG)
+        counts += [await again.count(EVERYTHING), await kept.count(EVERYTHING)]
+        for index in (kept, old, again):
+            await index.close()
+        return counts
+
+    assert asyncio.run(story()) == [1, 0, 1]

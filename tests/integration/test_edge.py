@@ -19,6 +19,7 @@ from qdrant_client import models as m
 
 from ingest.errors import BadInput, DependencyDown, HomeBusy
 from retrieval.edge import EdgeIndex, open_edge
+from retrieval.edge_process import BUSY_PATIENCE
 from retrieval.index import Delete, IndexConfig, IndexPoint, ScoredPoint, SetPayload, SparseVector, Upsert
 
 CONFIG = IndexConfig(
@@ -193,6 +194,28 @@ def test_the_child_goes_when_its_owner_is_killed(run: Runner, owner: subprocess.
     owner.kill()
     owner.wait()
     assert run(run.open().count(EVERYTHING)) == 500
+
+
+def test_a_folder_opens_right_after_its_owner_was_killed(run: Runner, owner: subprocess.Popen[str]) -> None:
+    """An owner that was killed a moment ago does not make the folder busy: not while its child still ends, and not
+    when nobody has taken note of its death, as in a container whose first process waits for none."""
+    assert owner.stdout is not None
+    child = int(owner.stdout.readline())
+    os.kill(child, signal.SIGSTOP)  # a child that takes its time to end
+    os.kill(owner.pid, signal.SIGKILL)  # and no `wait`: it stays a zombie
+
+    async def opened_while_the_child_ends() -> EdgeIndex:
+        opening = asyncio.create_task(open_edge(run.folder, CONFIG))
+        await asyncio.wait([opening], timeout=BUSY_PATIENCE + 1)
+        assert not opening.done()
+        os.kill(child, signal.SIGCONT)
+        return await opening
+
+    index = run(opened_while_the_child_ends())
+    try:
+        assert run(index.count(EVERYTHING)) == 500
+    finally:
+        run(index.close())
 
 
 def test_no_query_sees_half_an_update(run: Runner) -> None:
