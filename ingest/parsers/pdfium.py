@@ -106,6 +106,10 @@ class Page:
         self._text_at = ctypes.cast(self._textpage.raw, _P).value or 0
         self._f = (ctypes.c_float * 8)()
         self._i = (ctypes.c_int * 4)()
+        self._name, self._length = (ctypes.c_ushort * 8)(), ctypes.c_ulong()
+        # asked for once: pages have thousands of objects
+        self._f_at, self._i_at = ctypes.addressof(self._f), ctypes.addressof(self._i)
+        self._name_at, self._length_at = ctypes.addressof(self._name), ctypes.addressof(self._length)
         self._rotation = raw.FPDFPage_GetRotation(page.raw) % 4
         self._to_display, self.width, self.height = self._geometry()
         self._fonts: dict[int, bool] = {}
@@ -195,7 +199,7 @@ class Page:
     def _size(self, address: int) -> float:
         """Font size after the text matrix, before the matrices of forms around it."""
         if address not in self._sizes:
-            at, f = ctypes.addressof(self._f), self._f
+            at, f = self._f_at, self._f
             known = _font_size(address, at) and _matrix(address, at + 4)
             self._sizes[address] = abs(f[0]) * math.sqrt(abs(f[1] * f[4] - f[2] * f[3])) if known else 0.0
         return self._sizes[address]
@@ -243,7 +247,7 @@ class Page:
     def _walk(self, holder: int, count: int, get: Any, within: Sequence[float] | None, depth: int) -> Iterator[Any]:
         """Rows (address, kind, box, rgba, mode, size, paints, odd); `within` maps the form's space to the page's."""
         f, i = self._f, self._i
-        at, colour = ctypes.addressof(f), ctypes.addressof(i)
+        at, colour = self._f_at, self._i_at
         faint = bool(raw.FPDFPage_HasTransparency(self._page.raw))
         display = self._to_display if within is None else _times(within, self._to_display)
         e, t = display[4], display[5]
@@ -269,21 +273,21 @@ class Page:
 
     def _paints(self, address: int, box: Sequence[float]) -> bool:
         """False for a clipping path and for a thin outline, which leaves the inside of its box as it was."""
-        at = ctypes.addressof(self._i)
+        at = self._i_at
         _draw_mode(address, at, at + 4)
         if self._i[0]:
             return True
         if not self._i[1]:
             return False
-        _stroke_width(address, ctypes.addressof(self._f))
+        _stroke_width(address, self._f_at)
         # 2 points wide covers small print; a long path can hatch an area
         return min(box[2] - box[0], box[3] - box[1]) < 2 or self._f[0] >= 2 or _segments(address) > 8
 
     def _optional(self, address: int) -> bool:
         """Whether the text belongs to a layer that a viewer can switch off (marked content `OC`)."""
-        name, length = (ctypes.c_ushort * 8)(), ctypes.c_ulong()
+        name, length = self._name, self._length
         for index in range(_marks(address)):
-            _mark_name(_mark(address, index), ctypes.addressof(name), 16, ctypes.addressof(length))
+            _mark_name(_mark(address, index), self._name_at, 16, self._length_at)
             if length.value == 6 and name[0] == ord("O") and name[1] == ord("C"):
                 return True
         return False
@@ -293,7 +297,7 @@ class Page:
         clip = _clip_path(address)
         if not clip:
             return False
-        f, at = self._f, ctypes.addressof(self._f)
+        f, at = self._f, self._f_at
         for path in range(_clip_paths(clip)):
             points = []
             for segment in range(min(_clip_segments(clip, path), 64)):
