@@ -28,14 +28,14 @@ QUESTIONS: list[tuple[str, str, list[str]]] = [
         ["--as", "ines", "--groups", "staff,support", "--clearance", "confidential"],
     ),
     (
-        "Mads, HR",
-        "What is the maximum of salary band D?",
-        ["--as", "mads", "--groups", "staff,hr", "--clearance", "regulated"],
+        "Astrid, chief executive",
+        "When will the shop in Copenhagen be closed?",
+        ["--as", "astrid", "--groups", "staff,leadership", "--clearance", "confidential"],
     ),
     (
-        "Emil, also HR, not cleared for confidential documents",
-        "What is the maximum of salary band D?",
-        ["--as", "emil", "--groups", "staff,hr", "--clearance", "internal"],
+        "Lars, also a manager, and in the works council, which the minutes deny",
+        "When will the shop in Copenhagen be closed?",
+        ["--as", "lars", "--groups", "staff,leadership,works-council", "--clearance", "confidential"],
     ),
     (
         "Petra, warehouse, asks in German",
@@ -43,7 +43,7 @@ QUESTIONS: list[tuple[str, str, list[str]]] = [
         ["--as", "petra", "--groups", "staff,warehouse", "--clearance", "internal", "--regions", "de"],
     ),
 ]
-MAY_NOT_KNOW = {"Emil, also HR, not cleared for confidential documents"}
+MAY_NOT_KNOW = {"Lars, also a manager, and in the works council, which the minutes deny"}
 
 
 def run(*arguments: str) -> Any:
