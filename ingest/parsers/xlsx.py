@@ -20,7 +20,8 @@ from lxml import etree
 from ingest.elements import Element, HiddenReason, HiddenText, ParsedDocument
 from ingest.errors import FileRefused
 from ingest.limits import ParseLimits
-from ingest.parsers.openxml import TINY, drawn_text, read_xml, title_of
+from ingest.parsers.embedded import embedded
+from ingest.parsers.openxml import TINY, drawn_text, read_xml, relations, title_of
 from ingest.parsers.rows import sheet_elements
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -30,6 +31,7 @@ _DECIMALS = re.compile(r"\.(0+)")
 _CURRENCY = re.compile(r'"([^"\d]{1,3})"|\[\$([^\]\-]{1,3})|([$€£¥])')
 _LITERAL = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
 _WHITE = "FFFFFFFF"
+_BESIDE_SHEETS = re.compile(r"(?i)^docprops/core\.xml$|/embeddings/|/worksheets/_rels/")
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
     elements: list[Element] = []
     hidden: list[HiddenText] = []
     notes: list[str] = []
+    shown: list[str] = []  # parts of the sheets that are seen
     with zipfile.ZipFile(io.BytesIO(data)) as package:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
         if len(book.worksheets) > limits.max_pages:
@@ -68,17 +71,17 @@ def parse(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
                 continue
             if known.unvalued:
                 notes.append(f"Sheet {sheet.title} has {known.unvalued} formulas without a stored result.")
+            shown.append(part.lstrip("/"))
             if body:
                 elements += [Element(text=sheet.title, kind="heading", level=1), *body]
-        title = title_of(
-            {part: package.read(part) for part in package.namelist() if part.lower() == "docprops/core.xml"}
-        )
+        parts = {part: package.read(part) for part in package.namelist() if _BESIDE_SHEETS.search(part)}
+    within = embedded(parts, [(part, None) for part in shown], limits)
     return ParsedDocument(
         media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        elements=tuple(elements),
-        title=title,
-        hidden=tuple(hidden),
-        notes=tuple(notes),
+        elements=(*elements, *within.elements),
+        title=title_of(parts),
+        hidden=(*hidden, *within.hidden),
+        notes=(*notes, *within.notes),
     )
 
 
@@ -226,13 +229,12 @@ def _beside(package: zipfile.ZipFile, part: str, known: _Sheet, title: str, hidd
 def _targets(package: zipfile.ZipFile, part: str) -> list[str]:
     """The parts of the package that `part` refers to, as far as they exist."""
     folder, base = posixpath.split(part)
-    relations = f"{folder}/_rels/{base}.rels"
+    rels = posixpath.join(folder, "_rels", f"{base}.rels").lstrip("/")
     names = set(package.namelist())
-    if relations not in names:
+    if rels not in names:
         return []
-    targets = (node.get("Target") or "" for node in read_xml(package.read(relations)))
-    paths = (posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/") for target in targets)
-    return [path for path in dict.fromkeys(paths) if path in names]
+    found = relations({rels: package.read(rels)}, part.lstrip("/"))
+    return [path for path in dict.fromkeys(path for _, path in found.values()) if path in names]
 
 
 def _comments(content: bytes) -> Iterator[Element]:
