@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ class Publisher:
 
     async def put(self, versions: Sequence[IndexedVersion]) -> None:
         """Show these versions in place of every other version of their documents, durably."""
-        points: list[IndexPoint] = [point for version in versions for point in chunk_points(version)]
+        points = await asyncio.to_thread(_points, versions)
         changes: list[Change] = [Upsert(points=points)] if points else []
         for version in versions:
             row = version.staged.version
@@ -44,3 +45,7 @@ class Publisher:
     async def count(self) -> int:
         """How many chunks the index holds, of all tenants."""
         return await self._index.count(everything())
+
+
+def _points(versions: Sequence[IndexedVersion]) -> list[IndexPoint]:
+    return [point for version in versions for point in chunk_points(version)]
