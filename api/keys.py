@@ -11,36 +11,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from ingest.errors import BadInput
 from ingest.tags import Classification
+from orchestrator.principal_fields import PrincipalFields
 from retrieval.access import Principal
 
 CURATOR: Final = "curator"  # the role that may ingest, delete and change access over HTTP
 
 
-class KeyEntry(BaseModel):
+class KeyEntry(PrincipalFields):
     """One key of the file: its hash, and the principal that it stands for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    subject: str = Field(min_length=1)
-    tenant: str = "default"
-    groups: frozenset[str] = frozenset()
-    roles: frozenset[str] = frozenset()
-    clearance: Classification = Classification.public
-    regions: frozenset[str] = frozenset()
-
-    @field_validator("clearance", mode="before")
-    @classmethod
-    def _clearance(cls, value: object) -> Classification:
-        return Classification.parse(value)
-
-    def principal(self) -> Principal:
-        """Who calls with this key."""
-        return Principal(**self.model_dump(exclude={"sha256"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from evals.json_lines import read_json_lines
 from ingest.errors import BadInput
-from ingest.tags import Classification
+from orchestrator.principal_fields import PrincipalFields
 from retrieval.access import Principal
 
 
@@ -18,24 +18,6 @@ def _listed(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-
-
-class _Asker(BaseModel):
-    """`as_principal`: a misspelt field would ask as somebody else, so none is ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    subject: str = Field(min_length=1)
-    tenant: str = "default"
-    groups: frozenset[str] = frozenset()
-    roles: frozenset[str] = frozenset()
-    clearance: Classification = Classification.public
-    regions: frozenset[str] = frozenset()
-
-    @field_validator("clearance", mode="before")
-    @classmethod
-    def _clearance(cls, value: object) -> Classification:
-        return Classification.parse(value)
 
 
 class GoldenCase(BaseModel):
@@ -50,12 +32,12 @@ class GoldenCase(BaseModel):
     reference_ids: Names = ()  # documents that hold the answer
     must_cite: Names = ()  # documents, all of which an answer must cite
     must_not_cite: Names = ()  # documents, none of which an answer may cite
-    as_principal: _Asker | None = None
+    as_principal: PrincipalFields | None = None
 
     @property
     def principal(self) -> Principal | None:
         """Who asks, None where the case does not say."""
-        return Principal(**dict(self.as_principal)) if self.as_principal else None
+        return self.as_principal.principal() if self.as_principal else None
 
 
 def read_golden(path: Path) -> tuple[GoldenCase, ...]:

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks.collections` makes of public sets is what `groundwire eval` reads."""
+"""What `python -m benchmarks.public_sets` makes of public sets is what `groundwire eval` reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.collections import CONVERTERS
+from benchmarks.public_sets import CONVERTERS
 from evals.collection import read_collection
 from evals.golden import read_golden
 from ingest.sources import Source, discover

@@ -1,4 +1,4 @@
-"""Public data sets as collections and golden sets: python -m benchmarks.collections NAME DATA_DIR OUT_DIR.
+"""Public data sets as collections and golden sets: python -m benchmarks.public_sets NAME DATA_DIR OUT_DIR.
 
 DATA_DIR holds the set's .jsonl files; OUT_DIR gets what `groundwire ingest` and `groundwire eval` take.
 
