@@ -148,7 +148,8 @@ class Scopes:
         plain = self._marks.rewritten(json.loads(text))
         kept = self._kept(plain)
         first = {"must": plain["must"][:1]} if plain.get("must") else plain
-        entry = gathering_filter(kept) if kept else None, gathering_filter(kept or first)
+        made = gathering_filter(kept or first)
+        entry = made if kept else None, made
         if not any("ids" in condition for condition in plain.get("must", ())):  # which will not come again
             if len(self._narrowed) >= FILTERS_KEPT:
                 self.forget()
