@@ -15,7 +15,7 @@ from ingest.errors import FileRefused, GroundwireError
 from ingest.limits import ParseLimits
 from ingest.sources import Source
 
-PIPELINE_VERSION: Final = "1"  # raised when parsing or chunking changes, so that sources are taken anew
+PIPELINE_VERSION: Final = "2"  # raised when parsing or chunking changes, so that sources are taken anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
