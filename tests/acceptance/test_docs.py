@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +14,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from orchestrator.settings import Settings
-from tests.acceptance.conftest import ROOT, Checkout
+from tests.acceptance.conftest import ROOT, Checkout, environment
 
 pytestmark = pytest.mark.acceptance
 
@@ -65,6 +67,32 @@ def test_the_answer_in_the_readme_is_an_answer(checkout: Checkout) -> None:
         assert shown["claims"][0]["citations"][0][field] == real["claims"][0]["citations"][0][field]
     for field in ("status", "flags", "model", "prompt", "usage", "route"):
         assert shown[field] == real[field]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_http_examples_work(checkout: Checkout) -> None:
+    """The curl lines of the README answer as the commands do, with the key that the first start shows."""
+    command = [".venv/bin/groundwire", "serve", "--port", "0", "--json", "--home", str(checkout.home)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=checkout.folder, env=environment(), **pipes) as server:
+        try:
+            assert server.stdout
+            assert server.stderr
+            address = json.loads(server.stdout.readline())["url"].removeprefix("http://")
+            key = server.stderr.readline().split()[-1]
+            (block,) = (block for block in blocks(README, "sh") if "curl" in block)
+            lines = block.replace("\\\n", " ").replace("localhost:8321", address).splitlines()
+            answer, hits, listed, shown = (
+                json.loads(checkout.run(f"KEY={key}; {line.replace('curl', 'curl -sS --fail')}").stdout)
+                for line in lines
+            )
+        finally:
+            server.terminate()
+    assert answer["status"] == "answered"
+    assert len(hits["hits"]) == 3
+    assert len(listed["documents"]) == 10
+    assert shown["document_id"] == "company/hr/leave.md"
+    assert "annual leave" in shown["text"]
 
 
 def shape(value: Any) -> Any:
