@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ingest.chunker import ChunkConfig, encoder_input
 from ingest.encoder import Encoder
@@ -90,6 +90,7 @@ class _Batch:
 
 
 Outcome = tuple[Draft, int] | Failure
+FIRST_BATCH_CHUNKS: Final = 128  # the encoder need not wait for a whole batch; batches double from here
 Progress = Callable[[IngestReport], None]
 
 
@@ -249,16 +250,16 @@ class Pipeline:
         report: IngestReport,
     ) -> None:
         waiting: list[tuple[Draft, int]] = []
+        size = FIRST_BATCH_CHUNKS
         while (task := await parsed.get()) is not None:
             for outcome in await task:
                 if isinstance(outcome, Failure):
                     report.failed.append(outcome)
                     continue
                 other_tenant = waiting and waiting[0][0].source.tags.tenant != outcome[0].source.tags.tenant
-                full = sum(len(draft.chunks) for draft, _ in waiting) >= self._config.batch_chunks
-                if other_tenant or full:
+                if other_tenant or sum(len(draft.chunks) for draft, _ in waiting) >= size:
                     await encoded.put(await asyncio.to_thread(self._encode, waiting, report))
-                    waiting = []
+                    waiting, size = [], min(2 * size, self._config.batch_chunks)
                 waiting.append(outcome)
         if waiting:
             await encoded.put(await asyncio.to_thread(self._encode, waiting, report))

@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import os
 import pickle
+import queue
 import resource
 import signal
 import threading
@@ -31,6 +32,7 @@ from ingest.errors import FileRefused, GroundwireError
 Result = TypeVar("Result")
 
 _START_SECONDS = 60.0  # for an interpreter to start on a loaded machine
+_PATIENCE_SECONDS = 1.5  # for the start of a worker and a job or two
 _GRACE_SECONDS = 5  # after the deadline, until a worker whose parent is gone is ended by its own alarm
 
 
@@ -55,7 +57,9 @@ class WorkerPool(Generic[Result]):
         self._memory_bytes = memory_bytes
         self._jobs_per_worker = jobs_per_worker
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="worker")
-        self._idle: list[_Worker] = []
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        self._started = 0  # workers that are alive, or on their way
+        self._counting = threading.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,26 +86,43 @@ class WorkerPool(Generic[Result]):
     async def close(self) -> None:
         """Waits for the jobs that are running and ends every worker; the pool takes no more jobs."""
         await asyncio.to_thread(self._threads.shutdown)
-        while self._idle:
-            self._idle.pop().end()
+        while not self._idle.empty():
+            self._end(self._idle.get())
 
     def _run(self, job: _Job, item: str, args: tuple[object, ...]) -> Result:
-        worker = self._idle.pop() if self._idle else _Worker(self._function, self._seconds, self._memory_bytes)
+        worker = self._take()
         try:
             job.begin(worker)
             outcome, value = worker.call(args)
         except BaseException:
-            worker.end()
+            self._end(worker)
             raise
         if outcome in ("result", "refused", "error") and worker.jobs < self._jobs_per_worker:
-            self._idle.append(worker)
+            self._idle.put(worker)
         else:
-            worker.end()
+            self._end(worker)
         if outcome == "result":
             return value  # type: ignore[return-value]
         if isinstance(value, GroundwireError):
             raise value
         raise _refusal(item, outcome, str(value), self._seconds, self._memory_bytes)
+
+    def _take(self) -> _Worker:
+        """An idle worker, or a new one where none becomes idle soon: most jobs are shorter than a start."""
+        with self._counting:
+            first = not self._started
+            self._started += first
+        if not first:
+            with contextlib.suppress(queue.Empty):
+                return self._idle.get(timeout=_PATIENCE_SECONDS)
+            with self._counting:
+                self._started += 1
+        return _Worker(self._function, self._seconds, self._memory_bytes)
+
+    def _end(self, worker: _Worker) -> None:
+        with self._counting:
+            self._started -= 1
+        worker.end()
 
 
 class _Job:
