@@ -250,7 +250,7 @@ class Pipeline:
         report: IngestReport,
     ) -> None:
         waiting: list[tuple[Draft, int]] = []
-        size = FIRST_BATCH_CHUNKS
+        size = min(FIRST_BATCH_CHUNKS, self._config.batch_chunks)
         while (task := await parsed.get()) is not None:
             for outcome in await task:
                 if isinstance(outcome, Failure):

@@ -113,11 +113,11 @@ def ask(page: Page) -> None:
     page.get_by_role("button", name="Ask").click()
 
 
-def on_screen(page: Page, thing: Locator) -> bool:
-    box, window = thing.bounding_box(), page.viewport_size
-    assert box
-    assert window
-    return box["y"] >= 0 and box["y"] + box["height"] <= window["height"] and box["x"] + box["width"] <= window["width"]
+def assert_on_screen(thing: Locator) -> None:
+    """All of it, once the page has scrolled to where its address points."""
+    from playwright.sync_api import expect
+
+    expect(thing).to_be_in_viewport(ratio=1.0)
 
 
 def test_a_citation_opens_at_the_quoted_characters(page: Page) -> None:
@@ -130,11 +130,11 @@ def test_a_citation_opens_at_the_quoted_characters(page: Page) -> None:
     page.get_by_role("link", name="Hours <i>of</i> the canteen").first.click()
     marked = page.locator("mark")
     assert marked.inner_text() == quote
-    assert on_screen(page, marked)
+    assert_on_screen(marked)
     assert page.get_by_role("heading").inner_text() == RECORD["title"]
     page.get_by_role("link", name="Show the whole text").click()
     assert page.locator("mark").inner_text() == quote
-    assert on_screen(page, page.locator("mark"))
+    assert_on_screen(page.locator("mark"))
     assert page.locator("pre").inner_text() == RECORD["text"]
 
 
