@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import sys
@@ -33,6 +34,7 @@ async def _serve(settings: Settings, callers: KeyRing | Principal, *, as_json: b
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         print(json.dumps({"url": url}) if as_json else f"Serving {settings.home} on {url}", flush=True)  # noqa: T201
+        gc.freeze()  # what was made to start up stays: the collector need not walk it while questions are answered
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
         await uvicorn.Server(config).serve(sockets=[listener])
 
