@@ -113,6 +113,11 @@ def ask(page: Page) -> None:
     page.get_by_role("button", name="Ask").click()
 
 
+def open_first_source(page: Page) -> None:
+    page.locator(".citations a").first.click()
+    page.wait_for_selector("mark")
+
+
 def assert_on_screen(thing: Locator) -> None:
     """All of it, once the page has scrolled to where its address points."""
     from playwright.sync_api import expect
@@ -133,6 +138,7 @@ def test_a_citation_opens_at_the_quoted_characters(page: Page) -> None:
     assert_on_screen(marked)
     assert page.get_by_role("heading").inner_text() == RECORD["title"]
     page.get_by_role("link", name="Show the whole text").click()
+    page.wait_for_url("**whole=true**")
     assert page.locator("mark").inner_text() == quote
     assert_on_screen(page.locator("mark"))
     assert page.locator("pre").inner_text() == RECORD["text"]
@@ -167,8 +173,9 @@ def test_nothing_is_wider_than_a_small_screen(page: Page) -> None:
     """On a telephone no page scrolls sideways, in the whole text of a source neither."""
     sign_in(page)
     ask(page)
+    page.wait_for_selector(".claim")
     assert widest(page) <= 390
-    page.locator(".citations a").first.click()
+    open_first_source(page)
     assert widest(page) <= 390
 
 
@@ -181,9 +188,10 @@ def test_signing_out_ends_what_may_be_seen(page: Page) -> None:
     """After signing out the address of a source shows the sign-in page; a wrong key says so, in words."""
     sign_in(page)
     ask(page)
-    page.locator(".citations a").first.click()
+    open_first_source(page)
     source = page.url
     page.get_by_role("button", name="Sign out").click()
+    page.wait_for_selector("#key")
     page.goto(source)
     assert page.locator("mark").count() == 0
     page.get_by_label("API key").fill("wrong")
