@@ -15,6 +15,8 @@ the composition root read the ledger directly, and `retrieval` hands nothing on 
 from __future__ import annotations
 
 import re
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,6 +50,7 @@ from ingest.ledger.schema import chunks, documents, encodings, facts, hidden_tex
 from ingest.tags import AccessTags
 
 SCHEMA_REVISION: Final = "0001"  # the newest migration
+_WAIT_S: Final = 30.0  # for another process that writes
 _IN_CLAUSE: Final = 500  # values in one IN list, below SQLite's limit on variables
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")  # in no name that the ledger holds
 _MIGRATION_LOCK: Final = 0x67726F756E64  # any number that nobody else locks
@@ -413,7 +416,7 @@ def open_ledger(url: str) -> Ledger:
 def _engine(url: str) -> sa.Engine:
     try:
         if url.startswith("sqlite"):
-            engine = sa.create_engine(url, connect_args={"timeout": 30.0})
+            engine = sa.create_engine(url, connect_args={"timeout": _WAIT_S})
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
         else:
@@ -437,15 +440,28 @@ def _check_postgres(db: sa.Connection) -> None:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
+    _use_wal(connection)
     connection.isolation_level = None  # transactions begin where SQLAlchemy says, schema changes included
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",  # the index is flushed before a version settles: the ledger must not forget it
         "foreign_keys=ON",
         "secure_delete=ON",  # a deleted source leaves no readable bytes in the file
         "cache_size=-32768",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(connection: Any) -> None:
+    """Two first openings at once refuse each other at the change to WAL, for which SQLite does not wait by itself."""
+    last = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > last:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(db: sa.Connection) -> None:
