@@ -31,14 +31,6 @@ class Draft:
     inputs: tuple[str, ...]  # what the encoder sees, chunk by chunk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
-    """What a worker hands back for one source."""
-
-    content_hash: str
-    document: ParsedDocument
-
-
 def content_hash(source: Source, chunking: ChunkConfig) -> str:
     """Changes when the source's bytes change, or the way they are made into chunks. Raises FileRefused."""
     digest = hashlib.sha256(f"{PIPELINE_VERSION}\0{chunking!r}\0{source.title or ''}\0".encode())

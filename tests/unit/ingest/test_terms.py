@@ -139,8 +139,9 @@ def test_any_text_will_do(text: str) -> None:
 @given(st.text(st.characters(codec=None, categories=["Cs", "Lu", "Ll"])))
 def test_lone_surrogates_do_no_harm(text: str) -> None:
     """Text with halves of surrogate pairs, as broken files give it, has weights too."""
-    passage_weights(text)
-    query_weights(text)
+    for ids, weights in (passage_weights(text), query_weights(text)):
+        assert len(ids) == len(weights)
+        assert (weights > 0).all()
 
 
 @given(st.lists(st.sampled_from(CORPUS)))

@@ -67,5 +67,6 @@ def test_only_the_first_words_of_a_long_question_are_compared() -> None:
 @given(st.text(), st.text())
 def test_any_text_will_do(title: str, source: str) -> None:
     """No title, address or question raises."""
-    name_weights(title, source)
-    naming_weights(title)
+    for ids, weights in (name_weights(title, source), naming_weights(title)):
+        assert len(ids) == len(weights)
+        assert (weights > 0).all()
