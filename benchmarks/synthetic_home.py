@@ -12,6 +12,7 @@ from uuid import UUID
 import numpy as np
 
 from benchmarks import records
+from ingest.encoder import TokenVectors
 from ingest.ledger.rows import ChunkRow, EncodingRow, StagedVersion, VersionRow, document_key
 from ingest.pipeline import IndexedVersion
 from ingest.tags import AccessTags
@@ -86,7 +87,10 @@ def _version(
         EncodingRow(
             hash=row.encoding_hash,
             dense=dense,
-            tokens=random.integers(0, 256, (TOKENS, dimensions // 8), dtype=np.uint8),
+            tokens=TokenVectors(
+                bits=random.integers(0, 256, (TOKENS, dimensions // 8), dtype=np.uint8),
+                starts=np.arange(TOKENS, dtype=np.int32),
+            ),
         )
         for row, dense in zip(rows, vectors, strict=True)
     ]

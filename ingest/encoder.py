@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenVectors:
+    """The tokens of one text, special tokens left out."""
+
+    bits: NDArray[np.uint8]  # [tokens, dimensions / 8]: np.packbits of the signs
+    starts: NDArray[np.int32]  # [tokens], the character of the text at which each begins, ascending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Encodings:
     """What n texts turned into."""
 
     dense: NDArray[np.float32]  # [n, dimensions], unit rows
-    tokens: list[
-        NDArray[np.uint8]
-    ]  # n arrays [tokens, dimensions / 8]: np.packbits of the signs, special tokens left out
+    tokens: list[TokenVectors]  # n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +69,4 @@ class Encoder(Protocol):
 
     def token_starts(self, text: str) -> NDArray[np.int64]:
         """The character offsets, ascending, at which the tokens of a whole text begin, however long it is."""
-        ...
-
-    def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """For each text an array [tokens, 2] of character offsets, row for row with `Encodings.tokens`."""
         ...

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from ingest.chunker import encoder_input
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from ingest.encoder import TokenVectors
 
 Kind = Literal[
     "invisible",  # characters that no reader sees: zero width, tags, bidirectional controls
@@ -67,3 +71,11 @@ class Screener(Protocol):
     def screen(self, title: str, text: str, chunks: Sequence[ChunkTokens]) -> Screening:
         """Screen one document. Without `chunks` (no vectors at hand) only what words and signs show is found."""
         ...
+
+
+def chunk_tokens(title: str, headings: Sequence[str], text: str, start: int, tokens: TokenVectors) -> ChunkTokens:
+    """The tokens of a chunk that lies at `start` of its document, from those of what the encoder saw of it."""
+    _, offset = encoder_input(title, headings, text)
+    own = tokens.starts >= offset
+    starts = tokens.starts[own].astype("int64") + (start - offset)
+    return ChunkTokens(start=start, end=start + len(text), starts=starts, tokens=tokens.bits[own])

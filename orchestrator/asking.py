@@ -38,7 +38,7 @@ class Asker:
             hits = await self._retriever.search(question, scope, k=self._k, encoding=encoding)
         with clock.timed("model"):
             asked = read_question(question)
-            evidence = await asyncio.to_thread(pool, asked, encoding, hits, self._encoder)
+            evidence = await asyncio.to_thread(pool, asked, encoding, hits)
             drafted = draft(evidence)
         with clock.timed("verify"):
             verified = await self._verify(drafted, scope)

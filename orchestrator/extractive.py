@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunker import encoder_input
-from ingest.encoder import Encoder, QueryEncoding
+from ingest.encoder import QueryEncoding
 from ingest.terms import terms
 from orchestrator.citations import Draft, DraftClaim, Quote
 from orchestrator.question import Question, holds_answer_kind
@@ -84,14 +84,13 @@ def pool(
     question: Question,
     encoding: QueryEncoding,
     hits: Sequence[Hit],
-    encoder: Encoder,
     config: ExtractiveConfig | None = None,
 ) -> Pool:
     """The sentences of `hits`, scored for `question`, whose encoding the retriever has made already."""
     config = config or ExtractiveConfig()
     hits = hits[: config.max_hits]
     sentences = _sentences(hits, config)
-    similarity = _similarity(encoding, hits, sentences, encoder)
+    similarity = _similarity(encoding, hits, sentences)
     idf = _pool_idf(question.terms, sentences)
     familiar = min(1.0, max(0.0, (encoding.familiarity - UNREADABLE) / (READABLE - UNREADABLE)))
     features = _features(question, hits, sentences, familiar * _standardised(similarity), idf)
@@ -184,21 +183,17 @@ def _table_header(passage: Passage) -> str:
 # Features
 
 
-def _similarity(
-    encoding: QueryEncoding, hits: Sequence[Hit], sentences: Sequence[Sentence], encoder: Encoder
-) -> NDArray[np.float32]:
+def _similarity(encoding: QueryEncoding, hits: Sequence[Hit], sentences: Sequence[Sentence]) -> NDArray[np.float32]:
     """Late interaction of the question with each sentence [sentences]; 0 for one that the encoder did not see."""
     out = np.zeros(len(sentences), np.float32)
-    with_tokens = {rank: hit.tokens for rank, hit in enumerate(hits) if hit.tokens is not None and len(hit.tokens)}
-    inputs = [
-        encoder_input(hits[at].passage.title, hits[at].passage.headings, hits[at].passage.text) for at in with_tokens
-    ]
-    spans = encoder.token_spans([text for text, _ in inputs])
-    for (rank, bits), (_, offset), places in zip(with_tokens.items(), inputs, spans, strict=True):
+    for rank, hit in enumerate(hits):
+        if hit.tokens is None or not len(hit.tokens.bits):
+            continue
+        _, offset = encoder_input(hit.passage.title, hit.passage.headings, hit.passage.text)
+        starts = hit.tokens.starts + (hit.passage.start - offset)
         columns = [column for column, sentence in enumerate(sentences) if sentence.rank == rank]
-        starts = places[: len(bits), 0] + (hits[rank].passage.start - offset)
         bounds = np.array([(sentences[column].start, sentences[column].end) for column in columns], np.int64)
-        out[columns] = max_sim_segments(encoding, bits, np.searchsorted(starts, bounds.reshape(-1, 2)))
+        out[columns] = max_sim_segments(encoding, hit.tokens.bits, np.searchsorted(starts, bounds.reshape(-1, 2)))
     return out
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from ingest.encoder import TokenVectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,4 +34,4 @@ class Hit:
     passage: Passage
     score: float  # comparable within one answer only
     legs: Mapping[str, float]  # the raw score of each leg: dense cosine, lexical BM25, and what else took part
-    tokens: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)  # as in Encodings.tokens
+    tokens: TokenVectors | None = field(default=None, repr=False, compare=False)  # of what the encoder saw

@@ -17,8 +17,7 @@ from retrieval.access import ReadScope
 from retrieval.evidence import Passage
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from ingest.encoder import TokenVectors
 
 _PAGE = 500
 
@@ -39,8 +38,8 @@ class Library:
             newest[row.key] = max(row.number, newest.get(row.key, 0))
         return {row.chunk.id: _passage(row) for row in rows if row.number == newest[row.key]}
 
-    async def tokens(self, scope: ReadScope, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
-        """Token vectors of those of the chunks that may be read, as in `Encodings.tokens`."""
+    async def tokens(self, scope: ReadScope, chunk_ids: Sequence[str]) -> dict[str, TokenVectors]:
+        """Token vectors of what the encoder saw of those of the chunks that may be read."""
         rows = await asyncio.to_thread(self._ledger.token_bits, scope.tenant, self._encoder_id, chunk_ids)
         return {row.chunk_id: row.tokens for row in rows if scope.permits(row.tags)}
 

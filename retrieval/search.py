@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ingest.encoder import Encoder, QueryEncoding
+from ingest.encoder import Encoder, QueryEncoding, TokenVectors
 from ingest.errors import BadInput
 from retrieval.candidates import Candidate, Depths, Gathering
 from retrieval.evidence import Hit, Passage
@@ -21,8 +21,6 @@ from retrieval.fusion import Fusion, FusionConfig, Legs, named
 from retrieval.late_interaction import max_sim
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from retrieval.access import ReadScope
     from retrieval.index import VectorIndex
 
@@ -34,8 +32,8 @@ class Reader(Protocol):
         """Those of the chunks that may be read."""
         ...
 
-    async def tokens(self, scope: ReadScope, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
-        """Token vectors of those of the chunks that may be read, as in `Encodings.tokens`."""
+    async def tokens(self, scope: ReadScope, chunk_ids: Sequence[str]) -> dict[str, TokenVectors]:
+        """Token vectors of what the encoder saw of those of the chunks that may be read."""
         ...
 
 
@@ -111,9 +109,9 @@ class Retriever:
         first = np.argsort(-fusion.first, kind="stable")[: max(self._config.late, k)]
         tokens = await self._library.tokens(scope, [found[n].id for n in first])
         picked = np.array([n for n in first if found[n].id in tokens], np.intp)
-        bits = [tokens[found[n].id] for n in picked]
-        late = max_sim(encoding, bits)
-        parts = zip(picked, fusion.final(picked, late).tolist(), late.tolist(), bits, strict=True)
+        seen = [tokens[found[n].id] for n in picked]
+        late = max_sim(encoding, [one.bits for one in seen])
+        parts = zip(picked, fusion.final(picked, late).tolist(), late.tolist(), seen, strict=True)
         ranked = [_Ranked(candidate=found[n], score=s, late=close, tokens=rows) for n, s, close, rows in parts]
         return sorted(ranked, key=lambda one: (-one.score, one.candidate.id))
 
@@ -134,7 +132,7 @@ class _Ranked:
     candidate: Candidate
     score: float
     late: float
-    tokens: NDArray[np.uint8]
+    tokens: TokenVectors
 
     def hit(self, passage: Passage) -> Hit:
         one = self.candidate

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ingest.encoder import Encodings, QueryEncoding
+from ingest.encoder import Encodings, QueryEncoding, TokenVectors
 from ingest.encoders.tokens import Batch, TextTokenizer, batches
 from ingest.errors import BadInput
 
@@ -75,12 +75,14 @@ class TransformerEncoder:
         """Vectors of passages; see `Encodings`. Longer ones are cut at `max_tokens`."""
         tokenized = self._tokenizer.tokenize(texts, self._config.passage_prefix)
         dense = np.empty((len(texts), self.dimensions), np.float32)
-        tokens: list[NDArray[np.uint8]] = [np.empty((0, self.dimensions // 8), np.uint8)] * len(texts)
+        bits: list[NDArray[np.uint8]] = [np.empty((0, self.dimensions // 8), np.uint8)] * len(texts)
         size = self._config.batch_tokens * self._forward.batch_scale
         for batch, vectors, signs in self._forward.passages(batches(tokenized, batch_tokens=size)):
             dense[batch.texts] = vectors
             for row, text in enumerate(batch.texts):
-                tokens[text] = np.packbits(signs[row, tokenized[text].rows], axis=-1)
+                bits[text] = np.packbits(signs[row, tokenized[text].rows], axis=-1)
+        starts = [text.spans[:, 0].astype(np.int32) for text in tokenized]
+        tokens = [TokenVectors(bits=own, starts=places) for own, places in zip(bits, starts, strict=True)]
         return Encodings(dense=_unit(dense), tokens=tokens)
 
     def encode_query(self, text: str) -> QueryEncoding:
@@ -98,10 +100,6 @@ class TransformerEncoder:
     def token_starts(self, text: str) -> NDArray[np.int64]:
         """The character offsets, ascending, at which the tokens of a whole text begin, however long it is."""
         return self._tokenizer.starts(text)
-
-    def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Character offsets [tokens, 2] in each text, row for row with `Encodings.tokens`."""
-        return [tokenized.spans for tokenized in self._tokenizer.tokenize(texts, self._config.passage_prefix)]
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.elements import HiddenText
+from ingest.encoder import TokenVectors
 from ingest.tags import AccessTags
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class EncodingRow:
 
     hash: str
     dense: NDArray[np.float32]  # [dimensions]
-    tokens: NDArray[np.uint8]  # [tokens, dimensions / 8]
+    tokens: TokenVectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class TokenRow:
 
     chunk_id: str
     tags: AccessTags
-    tokens: NDArray[np.uint8]  # [tokens, dimensions / 8]
+    tokens: TokenVectors
 
 
 @lru_cache(maxsize=4096)
@@ -171,16 +172,18 @@ def passage_row(row: Any) -> PassageRow:
 
 def token_row(row: Any) -> TokenRow:
     """The token vectors of a chunk from their joined row; `size` is the length of a float32 vector in bytes."""
-    tokens = np.frombuffer(row.tokens, dtype=np.uint8).reshape(-1, row.size // 32)
-    return TokenRow(chunk_id=row.id, tags=parse_tags(row.tags), tokens=tokens)
+    return TokenRow(chunk_id=row.id, tags=parse_tags(row.tags), tokens=_token_vectors(row, row.size // 4))
 
 
 def encoding_row(row: Any) -> EncodingRow:
     """An encoding from its row."""
     dense = np.frombuffer(row.dense, dtype=np.float32)
-    return EncodingRow(
-        hash=row.hash, dense=dense, tokens=np.frombuffer(row.tokens, dtype=np.uint8).reshape(-1, len(dense) // 8)
-    )
+    return EncodingRow(hash=row.hash, dense=dense, tokens=_token_vectors(row, len(dense)))
+
+
+def _token_vectors(row: Any, dimensions: int) -> TokenVectors:
+    bits = np.frombuffer(row.tokens, dtype=np.uint8).reshape(-1, dimensions // 8)
+    return TokenVectors(bits=bits, starts=np.frombuffer(row.starts, dtype="<i4"))
 
 
 def document_values(item: StagedVersion, tenant: str) -> dict[str, object]:
@@ -243,5 +246,6 @@ def encoding_values(tenant: str, encoder: str, row: EncodingRow) -> dict[str, ob
         "encoder": encoder,
         "hash": row.hash,
         "dense": np.ascontiguousarray(row.dense, dtype=np.float32).tobytes(),
-        "tokens": np.ascontiguousarray(row.tokens).tobytes(),
+        "tokens": np.ascontiguousarray(row.tokens.bits).tobytes(),
+        "starts": np.ascontiguousarray(row.tokens.starts, dtype="<i4").tobytes(),
     }

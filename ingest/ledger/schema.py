@@ -79,6 +79,7 @@ encodings = Table(
     Column("hash", String(64), primary_key=True),
     Column("dense", LargeBinary, nullable=False),  # float32
     Column("tokens", LargeBinary, nullable=False),  # sign bits, rows of dimensions / 8 bytes
+    Column("starts", LargeBinary, nullable=False),  # int32, where each token begins in the text
 )
 
 hidden_texts = Table(

@@ -361,7 +361,13 @@ class Ledger:
     def token_bits(self, tenant: str, encoder: str, chunk_ids: Sequence[str]) -> list[TokenRow]:
         """The stored token vectors of chunks, with the tags that guard them; the caller checks who may read them."""
         query = (
-            sa.select(chunks.c.id, versions.c.tags, encodings.c.tokens, sa.func.length(encodings.c.dense).label("size"))
+            sa.select(
+                chunks.c.id,
+                versions.c.tags,
+                encodings.c.tokens,
+                encodings.c.starts,
+                sa.func.length(encodings.c.dense).label("size"),
+            )
             .join(documents, documents.c.key == chunks.c.document)
             .join(versions, (versions.c.document == chunks.c.document) & (versions.c.number == chunks.c.version))
             .join(

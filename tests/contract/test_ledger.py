@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.elements import HiddenText
+from ingest.encoder import TokenVectors
 from ingest.errors import BadInput, DependencyDown
 from ingest.ledger.rows import ChunkRow, EncodingRow, StagedVersion, VersionRow, document_key
 from ingest.ledger.store import Ledger, open_ledger
@@ -80,7 +81,8 @@ def version(name: str, pieces: Sequence[str] = ("First.", "Second."), number: in
 
 def encoding(piece: str) -> EncodingRow:
     vector = np.arange(16, dtype=np.float32) + len(piece)
-    return EncodingRow(hash=piece[:64], dense=vector, tokens=np.array([[1, 2], [250, 255]], np.uint8))
+    tokens = TokenVectors(bits=np.array([[1, 2], [250, 255]], np.uint8), starts=np.array([0, 7], np.int32))
+    return EncodingRow(hash=piece[:64], dense=vector, tokens=tokens)
 
 
 def put(ledger: Ledger, *staged: StagedVersion, tenant: str = "default") -> None:
@@ -108,7 +110,8 @@ def test_what_goes_in_comes_out(ledger: Ledger) -> None:
     np.testing.assert_array_equal(known.dense, encoding("Grüße 🚲 an alle").dense)
     bits = {row.chunk_id: row for row in ledger.token_bits("default", "encoder", ids(item))}
     assert bits.keys() == set(ids(item))
-    assert bits[item.chunks[0].id].tokens.tolist() == [[1, 2], [250, 255]]
+    assert bits[item.chunks[0].id].tokens.bits.tolist() == [[1, 2], [250, 255]]
+    assert bits[item.chunks[0].id].tokens.starts.tolist() == [0, 7]
     assert ledger.counts() == {"documents": 1, "chunks": 2, "staged": 0, "hidden_texts": 1}
 
 

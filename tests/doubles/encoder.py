@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.encoder import Encodings, QueryEncoding
+from ingest.encoder import Encodings, QueryEncoding, TokenVectors
 
 _WORD = re.compile(r"\w+")
 
@@ -42,7 +42,11 @@ class HashEncoder:
         self.encoded += len(texts)
         rows = [self._words(text) for text in texts]
         dense = np.stack([_unit(row.sum(axis=0)) for row in rows]) if rows else np.zeros((0, self._dimensions))
-        return Encodings(dense=dense.astype(np.float32), tokens=[np.packbits(row > 0, axis=-1) for row in rows])
+        tokens = [
+            TokenVectors(bits=np.packbits(row > 0, axis=-1), starts=self._starts(text))
+            for row, text in zip(rows, texts, strict=True)
+        ]
+        return Encodings(dense=dense.astype(np.float32), tokens=tokens)
 
     def encode_query(self, text: str) -> QueryEncoding:
         """As a passage, every word as telling as the next."""
@@ -58,9 +62,10 @@ class HashEncoder:
         """Where words begin."""
         return np.array([match.start() for match in _WORD.finditer(text)], np.int64)
 
-    def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Where words stand; a text without words has one empty token, as in the vectors."""
-        return [np.array([match.span() for match in _WORD.finditer(text)] or [(0, 0)], np.int64) for text in texts]
+    @staticmethod
+    def _starts(text: str) -> NDArray[np.int32]:
+        """Where words begin; a text without words has one empty token, as in the vectors."""
+        return np.array([match.start() for match in _WORD.finditer(text)] or [0], np.int32)
 
     def _words(self, text: str) -> NDArray[np.float32]:
         return np.stack([self._word(match.group().lower()) for match in _WORD.finditer(text)] or [self._word("")])

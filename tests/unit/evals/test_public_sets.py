@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.public_sets import CONVERTERS
+from benchmarks.public_sets.reading import SETS
 from evals.collection import read_collection
 from evals.golden import read_golden
 from ingest.sources import Source, discover
@@ -31,7 +31,7 @@ def test_squad2_gold_is_the_passage_of_an_answerable_question(tmp_path: Path) ->
         {"qid": "no", "pid": "A#0", "question": "Why?", "answers": [], "unanswerable": True},
     ]
     write_lines(tmp_path / "in/questions.jsonl", questions)
-    CONVERTERS["squad2"](tmp_path / "in", tmp_path / "out")
+    SETS["squad2"](tmp_path / "in", tmp_path / "out")
     assert gold(tmp_path / "out") == {"yes": {"A#0"}}
     cases = {case.id: case for case in read_golden(tmp_path / "out/golden.jsonl")}
     assert cases["yes"].answerable
@@ -53,7 +53,7 @@ def test_xquad_has_a_collection_for_each_language(tmp_path: Path) -> None:
     ]
     write_lines(tmp_path / "in/passages.jsonl", passages)
     write_lines(tmp_path / "in/questions.jsonl", questions)
-    CONVERTERS["xquad"](tmp_path / "in", tmp_path / "out")
+    SETS["xquad"](tmp_path / "in", tmp_path / "out")
     assert gold(tmp_path / "out/de") == {"q": {"de:A#0"}}
     records = list(read_collection(tmp_path / "out/en").records())
     assert records == [{"id": "en:A#0", "title": "Big Ben", "text": "x"}]
@@ -72,7 +72,7 @@ def test_financebench_pages_count_from_one(tmp_path: Path) -> None:
     write_lines(tmp_path / "in/questions.jsonl", questions)
     (tmp_path / "in/pdfs").mkdir()
     (tmp_path / "in/pdfs/ACME_2022.pdf").write_bytes(b"%PDF-")
-    CONVERTERS["financebench"](tmp_path / "in", tmp_path / "out")
+    SETS["financebench"](tmp_path / "in", tmp_path / "out")
     assert gold(tmp_path / "out/pages") == {"here": {"ACME_2022#1"}}
     assert gold(tmp_path / "out/pdfs", "page") == {"here": {"ACME_2022.pdf#1"}}
 
@@ -86,7 +86,7 @@ def test_clapnq_references_are_the_selected_sentences(tmp_path: Path) -> None:
         {"id": "2", "question": "b?", "passages": [passage], "answers": [], "unanswerable": True},
     ]
     write_lines(tmp_path / "in/questions.jsonl", questions)
-    CONVERTERS["clapnq"](tmp_path / "in", tmp_path / "out")
+    SETS["clapnq"](tmp_path / "in", tmp_path / "out")
     assert gold(tmp_path / "out") == {"1": {"passage-0000"}}
     assert read_collection(tmp_path / "out").documents == 1
     assert [case.reference for case in read_golden(tmp_path / "out/golden.jsonl")] == [("Two.",), ()]
@@ -96,7 +96,7 @@ def test_a_departments_documents_are_for_its_group(tmp_path: Path) -> None:
     """The records carry access tags that the ingest takes as they are."""
     doc = {"path": "legal/nda.md", "department": "legal", "title": "NDA", "text": "# NDA"}
     write_lines(tmp_path / "in/docs.jsonl", [doc])
-    CONVERTERS["sourcegraph"](tmp_path / "in", tmp_path / "out")
+    SETS["sourcegraph"](tmp_path / "in", tmp_path / "out")
     (source,) = discover([tmp_path / "out/records.jsonl"], {})
     assert isinstance(source, Source)
     assert source.id == "legal/nda.md"

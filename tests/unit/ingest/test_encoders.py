@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.encoder import Encoder
+from ingest.encoder import Encoder, Encodings
 from ingest.encoders import EncoderConfig, model_folder, open_encoder
 from ingest.encoders.model_folder import open_model_folder
 from ingest.encoders.openvino_encoder import OpenVinoForward, why_not
@@ -90,6 +90,10 @@ def tokenizer() -> TextTokenizer:
     return TextTokenizer(open_model_folder("all-MiniLM-L6-v2").path / "tokenizer.json", max_tokens=256)
 
 
+def _bits(encodings: Encodings) -> np.ndarray:
+    return np.concatenate([tokens.bits for tokens in encodings.tokens])
+
+
 class TestContract:
     """What every encoder promises, whatever its runtime."""
 
@@ -99,19 +103,19 @@ class TestContract:
         assert encodings.dense.shape == (len(TEXTS), encoder.dimensions)
         assert encodings.dense.dtype == np.float32
         assert np.linalg.norm(encodings.dense, axis=1) == pytest.approx(1, abs=1e-5)
-        for text_bits, spans in zip(encodings.tokens, encoder.token_spans(TEXTS), strict=True):
-            assert text_bits.dtype == np.uint8
-            assert text_bits.shape == (len(spans), encoder.dimensions // 8)
+        for tokens in encodings.tokens:
+            assert (tokens.bits.dtype, tokens.starts.dtype) == (np.uint8, np.int32)
+            assert tokens.bits.shape == (len(tokens.starts), encoder.dimensions // 8)
 
     def test_no_texts(self, encoder: Encoder) -> None:
         """No texts give no rows."""
         encodings = encoder.encode([])
         assert encodings.dense.shape == (0, encoder.dimensions)
-        assert encodings.tokens == encoder.token_spans([]) == []
+        assert encodings.tokens == []
 
     def test_empty_text(self, encoder: Encoder) -> None:
         """A text without tokens has a unit vector and no bits, as passage and as question."""
-        assert encoder.encode([""]).tokens[0].shape == (0, encoder.dimensions // 8)
+        assert encoder.encode([""]).tokens[0].bits.shape == (0, encoder.dimensions // 8)
         question = encoder.encode_query("")
         assert np.linalg.norm(question.dense) == pytest.approx(1, abs=1e-5)
         assert (question.tokens.shape, question.weights.shape) == ((0, encoder.dimensions), (0,))
@@ -123,7 +127,7 @@ class TestContract:
         for place, text in enumerate(TEXTS * 3):
             alone = encoder.encode([text])
             assert alone.dense[0] @ together.dense[place] > 0.9999
-            differing = np.unpackbits(alone.tokens[0]) != np.unpackbits(together.tokens[place])
+            differing = np.unpackbits(alone.tokens[0].bits) != np.unpackbits(together.tokens[place].bits)
             assert differing.sum() <= 0.01 * differing.size
 
     def test_bits_are_the_signs_of_the_token_vectors(self, encoder: Encoder) -> None:
@@ -131,7 +135,7 @@ class TestContract:
         for text in TEXTS[:1] + TEXTS[2:]:
             question = encoder.encode_query(text)
             assert np.linalg.norm(question.tokens, axis=1) == pytest.approx(1, abs=1e-5)
-            bits = np.unpackbits(encoder.encode([text]).tokens[0], axis=-1).astype(bool)
+            bits = np.unpackbits(encoder.encode([text]).tokens[0].bits, axis=-1).astype(bool)
             clear = np.abs(question.tokens) > 0.02
             assert (bits == (question.tokens > 0))[clear].all()
             assert clear.mean() > 0.8
@@ -141,9 +145,9 @@ class TestContract:
         words = ["leave"] * encoder.max_tokens
         exact, longer = " ".join(words), " ".join([*words, "refund", "ticket"])
         encodings = encoder.encode([exact, longer, " ".join([*words[:-1], "refund"])])
-        assert [len(bits) for bits in encodings.tokens] == [encoder.max_tokens] * 3
+        assert [len(tokens.bits) for tokens in encodings.tokens] == [encoder.max_tokens] * 3
         assert encodings.dense[0] @ encodings.dense[1] > 0.9999
-        assert not np.array_equal(encodings.tokens[0], encodings.tokens[2])
+        assert not np.array_equal(encodings.tokens[0].bits, encodings.tokens[2].bits)
         assert len(encoder.token_starts(longer)) == encoder.max_tokens + 2
 
     def test_threads(self, encoder: Encoder) -> None:
@@ -159,27 +163,26 @@ class TestContract:
 
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(text=st.text(st.characters(exclude_categories=())) | st.text("ab .,é請\u0301\ud800", max_size=200))
-    def test_any_text_has_a_span_for_each_row(self, encoder: Encoder, text: str) -> None:
-        """Whatever the text, lone surrogates included, spans lie inside it, ascend, and match the bits row for row."""
-        (spans,) = encoder.token_spans([text])
-        assert len(encoder.encode([text]).tokens[0]) == len(spans)
-        assert (spans >= 0).all()
-        assert (spans[:, 0] <= spans[:, 1]).all()
-        assert (spans <= len(text)).all()
-        assert (np.diff(spans[:, 0]) >= 0).all()
+    def test_any_text_has_a_start_for_each_row(self, encoder: Encoder, text: str) -> None:
+        """Whatever the text, lone surrogates included, starts lie inside it, ascend, and match the bits row for row."""
+        tokens = encoder.encode([text]).tokens[0]
+        assert len(tokens.bits) == len(tokens.starts)
+        assert (tokens.starts >= 0).all()
+        assert (tokens.starts <= len(text)).all()
+        assert (np.diff(tokens.starts) >= 0).all()
         starts = encoder.token_starts(text)
-        assert np.array_equal(starts[: len(spans)], spans[:, 0])
+        assert np.array_equal(starts[: len(tokens.starts)], tokens.starts)
         assert (np.diff(starts) >= 0).all()
         question = encoder.encode_query(text)
-        assert len(question.tokens) == len(question.weights) == len(spans)
+        assert len(question.tokens) == len(question.weights) == len(tokens.starts)
         assert (question.weights >= 0).all()
         assert 0 <= question.familiarity <= 1
 
-    def test_spans_name_the_words(self, encoder: Encoder) -> None:
-        """A span cuts its token out of the text, however many bytes its neighbours have."""
+    def test_starts_name_the_words(self, encoder: Encoder) -> None:
+        """A token begins where its word does, however many bytes its neighbours have."""
         text = "\U0001f600 請 Réfund, policy"
-        (spans,) = encoder.token_spans([text])
-        assert [text[start:end] for start, end in spans] == ["\U0001f600", "請", "Réfund", ",", "policy"]
+        starts = encoder.encode([text]).tokens[0].starts
+        assert [text[start] for start in starts] == ["\U0001f600", "請", "R", ",", "p"]
 
 
 @pytest.mark.parametrize("runtime", [OpenVinoForward, TorchForward])
@@ -225,7 +228,7 @@ class TestRuntimesAgree:
         torch = open_encoder(EncoderConfig(runtime="torch", device="cpu"))
         ours, theirs = default.encode(TEXTS), torch.encode(TEXTS)
         assert (ours.dense * theirs.dense).sum(axis=1).min() >= 0.999
-        same = np.unpackbits(np.concatenate(ours.tokens)) == np.unpackbits(np.concatenate(theirs.tokens))
+        same = np.unpackbits(_bits(ours)) == np.unpackbits(_bits(theirs))
         assert same.mean() > 0.98
         assert default.max_tokens == torch.max_tokens == 254
         question = default.encode_query("Who approves travel?"), torch.encode_query("Who approves travel?")
@@ -242,7 +245,7 @@ class TestPrefixes:
         config = EncoderConfig(model=str(tiny), runtime="openvino", passage_prefix="order: ", query_prefix="ticket: ")
         prefixed = open_encoder(config)
         text = "refund policy"
-        assert np.array_equal(prefixed.token_spans([text])[0], bare.token_spans([text])[0])
+        assert np.array_equal(prefixed.encode([text]).tokens[0].starts, bare.encode([text]).tokens[0].starts)
         assert prefixed.encode([text]).dense[0] @ bare.encode(["order: " + text]).dense[0] > 0.9999
         question = prefixed.encode_query(text)
         assert question.dense @ bare.encode_query("ticket: " + text).dense > 0.9999

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunker import encoder_input
-from ingest.encoder import Encoder
+from ingest.encoder import Encoder, TokenVectors
 from ingest.encoders import EncoderConfig, open_encoder
 from orchestrator.citations import Draft, verify
 from orchestrator.confidence import RULE, assess, signals
@@ -50,7 +50,7 @@ def passage(text: str, title: str, *, start: int = 0, headings: tuple[str, ...] 
 
 def hits(passages: Sequence[Passage], encoder: Encoder | None = None) -> list[Hit]:
     """The passages as hits in this order, with token vectors when there is an encoder for them."""
-    tokens: list[np.ndarray | None] = [None] * len(passages)
+    tokens: list[TokenVectors | None] = [None] * len(passages)
     if encoder is not None:
         tokens = list(encoder.encode([encoder_input(p.title, p.headings, p.text)[0] for p in passages]).tokens)
     return [
@@ -60,7 +60,7 @@ def hits(passages: Sequence[Passage], encoder: Encoder | None = None) -> list[Hi
 
 
 def evidence(question: str, found: Sequence[Hit], encoder: Encoder, config: ExtractiveConfig | None = None) -> Pool:
-    return pool(read_question(question), encoder.encode_query(question), found, encoder, config)
+    return pool(read_question(question), encoder.encode_query(question), found, config)
 
 
 def stored(found: Sequence[Hit]) -> dict[tuple[str, int], str]:

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from ingest.encoder import TokenVectors
 from ingest.errors import BadInput
 from ingest.tags import AccessTags, Classification
 from retrieval.access import Principal, ReadScope, read_scope
@@ -64,7 +64,7 @@ class Memory:
         known = ((key, self.passages_by_id[key]) for key in chunk_ids if key in self.passages_by_id)
         return {key: passage for key, (passage, tags) in known if scope.permits(tags)}
 
-    async def tokens(self, scope: ReadScope, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    async def tokens(self, scope: ReadScope, chunk_ids: Sequence[str]) -> dict[str, TokenVectors]:
         """Token vectors of those that the scope permits."""
         found = await self.passages(scope, chunk_ids)
         return {key: ENCODER.encode([passage.text]).tokens[0] for key, passage in found.items()}

@@ -1,35 +1,24 @@
-"""Public data sets as collections and golden sets: python -m benchmarks.public_sets NAME DATA_DIR OUT_DIR.
-
-DATA_DIR holds the set's .jsonl files; OUT_DIR gets what `groundwire ingest` and `groundwire eval` take.
-
-    squad2        collection over the passages, queries that have an answer; golden.jsonl: all questions
-    xquad         the same for each language, in OUT_DIR/LANGUAGE; the golden set has no unanswerable questions
-    financebench  OUT_DIR/pages: each page is a document; OUT_DIR/pdfs: the PDF files, for --level page
-    clapnq        collection over the passages, and golden.jsonl
-    sourcegraph   records.jsonl, each department's documents readable for its group
-"""
+"""Sets of questions over passages, and a handbook: collections, golden sets, records."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-Record = dict[str, Any]
+from benchmarks.public_sets import Record, Sets, read, write
 
 
 def squad2(data: Path, out: Path) -> None:
     """SQuAD 2.0 (Rajpurkar et al., 2018): {pid, title, text}; {qid, pid, question, answers, unanswerable}."""
-    passages = [{"_id": p["pid"], "title": p["title"], "text": p["text"]} for p in _read(data / "passages.jsonl")]
-    _reading_set(out, passages, list(_read(data / "questions.jsonl")))
+    passages = [{"_id": p["pid"], "title": p["title"], "text": p["text"]} for p in read(data / "passages.jsonl")]
+    _reading_set(out, passages, list(read(data / "questions.jsonl")))
 
 
 def xquad(data: Path, out: Path) -> None:
     """XQuAD (Artetxe et al., 2020), one collection a language; the title is the English name of the article."""
-    passages, questions = list(_read(data / "passages.jsonl")), list(_read(data / "questions.jsonl"))
+    passages, questions = list(read(data / "passages.jsonl")), list(read(data / "questions.jsonl"))
     for language in sorted({passage["lang"] for passage in passages}):
         own = [
             {"_id": p["pid"], "title": p["article"].replace("_", " "), "text": p["text"]}
@@ -41,8 +30,8 @@ def xquad(data: Path, out: Path) -> None:
 
 def financebench(data: Path, out: Path) -> None:
     """FinanceBench (Islam et al., 2023): pages as documents, and the files with the page that holds the evidence."""
-    questions = list(_read(data / "questions.jsonl"))
-    pages = [page for page in _read(data / "pages.jsonl") if page["text"].strip()]
+    questions = list(read(data / "questions.jsonl"))
+    pages = [page for page in read(data / "pages.jsonl") if page["text"].strip()]
     corpus = [
         {
             "_id": f"{page['doc_name']}#{page['page'] + 1}",
@@ -63,7 +52,7 @@ def financebench(data: Path, out: Path) -> None:
 
 def clapnq(data: Path, out: Path) -> None:
     """CLAP NQ (Rosenthal et al., 2024): a long answer is right when it cites one of the sentences people selected."""
-    questions = list(_read(data / "questions.jsonl"))
+    questions = list(read(data / "questions.jsonl"))
     ids: dict[tuple[str, str], str] = {}
     for question in questions:
         for passage in question["passages"]:
@@ -81,7 +70,7 @@ def clapnq(data: Path, out: Path) -> None:
         }
         for q in questions
     )
-    _write(out / "golden.jsonl", cases)
+    write(out / "golden.jsonl", cases)
 
 
 def sourcegraph(data: Path, out: Path) -> None:
@@ -94,23 +83,12 @@ def sourcegraph(data: Path, out: Path) -> None:
             "allow": [f"group:{doc['department']}"],
             "department": doc["department"],
         }
-        for doc in _read(data / "docs.jsonl")
+        for doc in read(data / "docs.jsonl")
     )
-    _write(out / "records.jsonl", records)
+    write(out / "records.jsonl", records)
 
 
-CONVERTERS: Mapping[str, Callable[[Path, Path], None]] = {
-    convert.__name__: convert for convert in (squad2, xquad, financebench, clapnq, sourcegraph)
-}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=CONVERTERS)
-    parser.add_argument("data", type=Path, metavar="DATA_DIR")
-    parser.add_argument("out", type=Path, metavar="OUT_DIR")
-    given = parser.parse_args()
-    CONVERTERS[given.name](given.data, given.out)
+SETS: Final[Sets] = {convert.__name__: convert for convert in (squad2, xquad, financebench, clapnq, sourcegraph)}
 
 
 def _reading_set(out: Path, passages: list[Record], questions: list[Record]) -> None:
@@ -128,7 +106,7 @@ def _reading_set(out: Path, passages: list[Record], questions: list[Record]) -> 
         }
         for row in rows
     )
-    _write(out / "golden.jsonl", cases)
+    write(out / "golden.jsonl", cases)
 
 
 def _within(questions: Iterable[Record], documents: set[str]) -> list[Record]:
@@ -146,22 +124,7 @@ def _collection(
 ) -> None:
     """A folder in the layout of BEIR; without `corpus` its files are there already."""
     if corpus is not None:
-        _write(out / "corpus.jsonl", corpus)
-    _write(out / "queries.jsonl", ({"_id": q["id"], "text": q["question"]} for q in questions))
+        write(out / "corpus.jsonl", corpus)
+    write(out / "queries.jsonl", ({"_id": q["id"], "text": q["question"]} for q in questions))
     lines = [f"{query}\t{target}\t1\n" for query, targets in gold.items() for target in targets]
     (out / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), "utf-8")
-
-
-def _read(path: Path) -> Iterator[Record]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
-def _write(path: Path, records: Iterable[Record]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-
-
-if __name__ == "__main__":
-    main()
