@@ -73,7 +73,7 @@ class Screener(Protocol):
         ...
 
 
-def chunk_tokens(title: str, headings: Sequence[str], text: str, start: int, tokens: TokenVectors) -> ChunkTokens:
+def chunk_tokens(title: str, headings: tuple[str, ...], text: str, start: int, tokens: TokenVectors) -> ChunkTokens:
     """The tokens of a chunk that lies at `start` of its document, from those of what the encoder saw of it."""
     _, offset = encoder_input(title, headings, text)
     own = tokens.starts >= offset
