@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from api.cli import ANSWER_IS_NO
+from api.cli.eval_injection import injection
 from api.cli.options import common, load_settings, make_principal, print_json, run, who
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.group("eval")
 def command() -> None:
     """Measure retrieval and answers on labelled sets."""
+
+
+command.add_command(injection)
 
 
 @command.command("retrieval")
