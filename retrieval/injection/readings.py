@@ -1,0 +1,254 @@
+"""What a text says once its disguise is undone: invisible signs, look-alike letters, digits for letters, split words.
+
+Everything that is undone is either one character for one character or a deletion, so each character of the reading
+has one place in the source. The look-alikes are letters that Unicode TR 39 (confusables) maps to ASCII letters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from ingest.codepoints import Stripped, strip
+from ingest.screening import Finding
+from retrieval.injection.lexicon import ENGLISH_MASKS, LEXICON
+
+# Cyrillic, Greek, Armenian, Cherokee and Latin extended letters that look like the ASCII letter below them.
+_LOOK_ALIKES: Final = dict(
+    zip(
+        "аеорсухіјѕԁɡԛԝһӏүԍьпгтАВЕКМНОРСТХІЈЅҮԌԚԜαορνιτκυχγηωερβΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոհցԁɑɩʀɪɴᴀᴄᴅᴇᴋᴍᴏᴘᴛᴜᴠᴡᴢʟ",
+        "aeopcyxijsdgqwhlygbnrtABEKMHOPCTXIJSYGQWaopvitkuxynwepBABEZHIKMNOPTYXounhgdaiiRINACDEKMOPTUVWZL",
+        strict=False,
+    )
+)
+_LEET: Final = str.maketrans("013456789@$!|+", "oieasgtbgasilt")
+_LEET_L: Final = str.maketrans("013456789@$!|+", "oleasgtbgaslit")
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_WIDE_WORD = re.compile(r"[^\s\x00-\x2f]+")
+_LEET_HINT = re.compile(r"[a-zA-Z][0134578@$!|][a-zA-Z]|\b[0134578@$][a-zA-Z]{2}")
+_LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+]{3,24}")
+_SPLIT = re.compile(r"(?<![^\W_])[^\W\d_](?P<sign>[ \t\n.\-_*/|~,·•])[^\W\d_](?:(?P=sign)[^\W\d_]){2,}(?![^\W_])")
+_BROKEN = re.compile(r"(?<![\w.*-])[A-Za-z]{1,12}[-_.*~][A-Za-z]{1,12}(?:[-_.*~][A-Za-z]{1,12}){0,8}(?![\w*-])")
+_BREAKS = re.compile(r"[-_.*~]")
+_MARKS = re.compile("[\u0334-\u0338\u20d2\u20d3\u20e5]+|[\u0300-\u036f]{3,}")
+_COMMON: Final = frozenset(
+    "a i the and of to in on is are be this that you your me my it at as by for with from do not all any now".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A text with its disguise undone, and where its characters stand in the source."""
+
+    text: str
+    stripped: Stripped  # the source without invisible code points
+    cuts: tuple[int, ...] = ()  # offsets in `text` at which signs between letters were taken out, ascending
+    shifts: tuple[int, ...] = ()  # for each cut, how many were taken out up to and including it
+    words: tuple[tuple[int, int], ...] = ()  # source spans of what was read otherwise than it is written
+
+    def source_offset(self, offset: int) -> int:
+        """Where the character at `offset` of `text` stands in the source; the end maps to the source's end."""
+        cut = bisect_right(self.cuts, offset)
+        return self.stripped.source_offset(offset + (self.shifts[cut - 1] if cut else 0))
+
+
+def plain(text: str) -> Reading:
+    """Read `text` as a person or a model would: its disguise undone. Linear in the length of the text.
+
+    Only what then gives words of the lexicon is touched for digits and splits; mixed-script words always are.
+    """
+    stripped = strip(text)
+    read = stripped.text
+    touched: list[tuple[int, int]] = []
+    if not read.isascii():
+        read = _replaced(read, _latin_words(read), touched)
+    if _LEET_HINT.search(read):
+        read = _replaced(read, _unleeted(read), touched)
+    dropped = sorted(_separators(read, touched))
+    source = stripped.source_offset
+    words = tuple(sorted({(source(start), source(end)) for start, end in touched}))
+    if not dropped:
+        return Reading(text=read, stripped=stripped, words=words)
+    cuts = tuple(position - index for index, position in enumerate(dropped))
+    parts = [read[start:end] for start, end in zip([0, *[at + 1 for at in dropped]], [*dropped, len(read)], strict=True)]
+    return Reading(
+        text="".join(parts), stripped=stripped, cuts=cuts, shifts=tuple(range(1, len(cuts) + 1)), words=words
+    )
+
+
+def find(text: str) -> list[Finding]:
+    """Runs of invisible characters that carry something, and words of orders that are written in disguise."""
+    reading = plain(text)
+    findings = [
+        Finding(
+            kind="invisible",
+            score=_INVISIBLE_SCORES[run.kind],
+            start=run.start,
+            end=run.end,
+            reason="Characters that nobody sees stand here in a number or kind that no script needs.",
+        )
+        for run in reading.stripped.removed
+        if run.kind in _INVISIBLE_SCORES and (run.end - run.start >= 4 or run.kind in ("tag", "override"))
+    ]
+    findings += _look_alikes(reading)
+    return sorted(findings, key=lambda finding: (finding.start, finding.end))
+
+
+_INVISIBLE_SCORES: Final = {"tag": 0.99, "variation": 0.97, "zero_width": 0.9, "emoji_style": 0.8, "override": 0.9}
+_NEARBY: Final = 200  # characters between words in disguise that belong together
+
+
+def _look_alikes(reading: Reading) -> Iterator[Finding]:
+    """Words in disguise that stand near each other make one finding: the more of them, the higher its score."""
+    group: list[tuple[int, int]] = []
+    for start, end in [*reading.words, (-1, -1)]:
+        if group and (start < 0 or start - group[-1][1] > _NEARBY):
+            yield Finding(
+                kind="look_alike",
+                score=(0.5, 0.85, 0.95, 0.98)[min(len(group), 4) - 1],
+                start=group[0][0],
+                end=max(end for _, end in group),
+                reason="Words of an order are written in look-alike letters, digits or split by signs.",
+            )
+            group = []
+        group.append((start, end))
+
+
+def _replaced(text: str, words: Iterator[tuple[int, str]], touched: list[tuple[int, int]]) -> str:
+    """`text` with words of the same length put in their places."""
+    parts: list[str] = []
+    done = 0
+    for start, word in words:
+        end = start + len(word)
+        parts += (text[done:start], word)
+        if LEXICON[word.casefold()]:
+            touched.append((start, end))
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def _latin_words(text: str) -> Iterator[tuple[int, str]]:
+    """Words with look-alikes of ASCII letters in them, in ASCII."""
+    for match in _WIDE_WORD.finditer(text):
+        word = match[0]
+        if not word.isascii() and (latin := _latin(word) if len(word) <= 64 else _folded(word)) != word:
+            yield match.start(), latin
+
+
+@lru_cache(maxsize=4096)
+def _latin(word: str) -> str:
+    """`word` in ASCII where it is a disguise, else as it is. The length never changes."""
+    folded = _folded(word)
+    mapped = "".join(_LOOK_ALIKES.get(char, char) for char in folded)
+    if mapped == folded:
+        return folded
+    has_ascii = any(char.isascii() and char.isalpha() for char in folded)
+    letters = "".join(char for char in mapped if char.isalpha()).casefold()
+    if letters.isascii() and (has_ascii or letters in ENGLISH_MASKS):
+        return mapped
+    return folded
+
+
+def _folded(word: str) -> str:
+    """Full-width, mathematical, circled and squared letters as plain ones, one for one."""
+    return "".join(map(_fold, word))
+
+
+@lru_cache(maxsize=4096)
+def _fold(char: str) -> str:
+    if char.isascii():
+        return char
+    if "\U0001f1e6" <= char <= "\U0001f1ff":
+        return char  # flags
+    if "\U0001f170" <= char <= "\U0001f189" or "\U0001f150" <= char <= "\U0001f169":
+        return chr((ord(char) - 0x1F150) % 0x20 + ord("A"))
+    plain_form = unicodedata.normalize("NFKC", char)
+    if len(plain_form) == 1 and plain_form.isascii() and plain_form.isalnum():
+        return plain_form
+    return char
+
+
+def _unleeted(text: str) -> Iterator[tuple[int, str]]:
+    """Words of the lexicon that are written with digits and signs for letters."""
+    for match in _LEET_WORD.finditer(text):
+        word = match[0]
+        if not word.isalpha() and not word.isdigit() and (letters := _letters(word)):
+            yield match.start(), letters
+
+
+@lru_cache(maxsize=4096)
+def _letters(word: str) -> str:
+    """The English word that `word` spells with digits for letters, or nothing."""
+    core = word.rstrip("!|+")
+    if core.isalpha() or LEXICON.get(word.casefold()):
+        return ""
+    for table in (_LEET, _LEET_L):
+        letters = core.translate(table)
+        folded = letters.casefold()
+        if folded in ENGLISH_MASKS or folded in _COMMON:
+            return letters + word[len(core) :]
+    return ""
+
+
+def _separators(text: str, touched: list[tuple[int, int]]) -> Iterator[int]:
+    """Offsets of the signs that split words: between single letters, and inside of words of the lexicon."""
+    for match in _MARKS.finditer(text) if not text.isascii() else ():
+        yield from range(*match.span())
+    for match in _SPLIT.finditer(text):
+        letters = match[0][::2]
+        starts = _word_starts(letters)
+        if starts is None:
+            continue
+        for index in range(1, len(letters)):
+            if index not in starts:
+                yield match.start() + 2 * index - 1
+        bounds = [*sorted(starts), len(letters)]
+        for first, after in zip(bounds, bounds[1:], strict=False):
+            if LEXICON[letters[first:after].casefold()]:
+                touched.append((match.start() + 2 * first, match.start() + 2 * after - 1))
+    for match in _BROKEN.finditer(text):
+        pieces = _BREAKS.split(match[0])
+        if len(pieces) * 2 <= len(match[0]) - len(pieces) + 1 and _is_broken(match[0], pieces):
+            yield from (match.start() + at for at, char in enumerate(match[0]) if not char.isalpha())
+            touched.append(match.span())
+
+
+def _is_broken(written: str, pieces: list[str]) -> bool:
+    """Whether the pieces together are a word of the lexicon, and one of them is none."""
+    joined = "".join(pieces).casefold()
+    return joined in ENGLISH_MASKS and len(joined) >= 6 and written.casefold() not in ENGLISH_MASKS
+
+
+def _word_starts(letters: str) -> set[int] | None:
+    """Where words begin in letters that were written apart; None where they hold no word of the lexicon."""
+    folded = letters.casefold()
+    if len(folded) != len(letters):
+        return None
+    starts = {0}
+    known = 0
+    at = 0
+    unknown = False
+    while at < len(folded):
+        length = next(
+            (n for n in range(min(14, len(folded) - at), 1, -1) if _is_word(folded[at : at + n])),
+            0,
+        )
+        if length:
+            starts.add(at)
+            known = max(known, length)
+            unknown = False
+        elif not unknown:
+            starts.add(at)
+            unknown = True
+        at += length or 1
+    return starts if known >= 4 else None
+
+
+def _is_word(word: str) -> bool:
+    return word in _COMMON or word in ENGLISH_MASKS or (len(word) >= 5 and LEXICON.get(word, 0) > 0)
