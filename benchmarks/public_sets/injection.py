@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.public_sets import Record, Sets, read, write
-from retrieval.sentences import sentence_spans
+from benchmarks.splicing import splice
 
 SEED: Final = 7
 HOST_CHARACTERS: Final = 600  # of a page at least: a shorter one has no beginning, middle and end
-POSITIONS: Final = ("start", "middle", "end")
+PLACES: Final = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
 
 def bipia(data: Path, out: Path) -> None:
@@ -111,17 +111,6 @@ SETS: Sets = {
 }
 
 
-def splice(text: str, attack: str, position: str) -> tuple[str, tuple[int, int]]:
-    """`text` with `attack` between two sentences, and where it stands: a line of its own where a line begins there."""
-    starts = [start for start, _ in sentence_spans(text)]
-    at = {"start": starts[0], "middle": starts[len(starts) // 2], "end": len(text.rstrip())}[position]
-    before, after = text[:at], text[at:]
-    if position == "end":
-        before += "\n\n"
-    joint = "\n" if not before or before.endswith("\n") else " "
-    return f"{before}{attack}{joint}{after}", (len(before), len(before) + len(attack))
-
-
 def _spliced(attacks: Sequence[tuple[str, str, str]], data: Path, positions: int = 3) -> Iterator[Record]:
     """Each attack in `positions` pages, no page twice before all have been used; then the untouched pages."""
     pages = _pages(data)
@@ -130,8 +119,8 @@ def _spliced(attacks: Sequence[tuple[str, str, str]], data: Path, positions: int
         turn, row = divmod(number, len(attacks))
         id_, attack, kind = attacks[row]
         page = hosts[number % len(hosts)]
-        position = POSITIONS[(turn + row) % len(POSITIONS)]
-        text, span = splice(page["text"], attack, position)
+        position, place = list(PLACES.items())[(turn + row) % len(PLACES)]
+        text, [span] = splice(page["text"], [attack], [place])
         yield _attack(f"{id_}-{position}-{number}", text, kind, id_, span=span, title=page["title"])
     yield from _pages_as_benign(others)
 
