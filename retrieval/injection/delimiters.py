@@ -1,10 +1,184 @@
-"""Stub."""
+"""Signs that pretend to end the document or to begin another turn: chat templates, role lines, made-up tool results.
+
+What stands in a code block or between backticks is shown, not used, and scores lower: manuals print chat templates.
+The formats are those that model makers document for their chat templates (ChatML, Llama, Mistral, Gemma, Alpaca,
+Vicuna) and the tags that prompts commonly put around documents.
+"""
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
 from ingest.screening import Finding
+
+IN_CODE: Final = 0.35  # a score is multiplied by this where the sign stands in a code block or in inline code
+_CONTEXT: Final = 2_000  # characters within which a second sign of the same kind makes the first more likely
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """One family of delimiters."""
+
+    pattern: re.Pattern[str]
+    triggers: tuple[str, ...]  # without one of these, lower case, the pattern need not be tried
+    score: float
+    repeated: float  # the score where two different ones of the family stand near each other
+    reason: str
+
+
+_ROLES: Final = r"(?:system|assistant|human|user|developer|ai|model|tool|function)"
+_TAGS: Final = (
+    r"(?:system|instructions?|system[-_ ]?(?:prompt|message|instructions?)|user[-_ ]?(?:input|query|message)|assistant"
+    r"|documents?|context|retrieved[-_ ]?(?:context|documents?)|search[-_ ]?results?|prompt|admin|developer"
+    r"|tool[-_ ]?(?:call|result|response|output|use)s?|function[-_ ]?(?:call|result|response)s?|untrusted|thinking)"
+)
+_EDGE: Final = r"(?:end|begin|start|stop)(?:ning)?(?: of)?(?: the)? "
+_BOUNDED: Final = (
+    r"(?:system |user |assistant |developer |new |original )?"
+    r"(?:prompt|context|instructions?|documents?|conversation|input|user input|data|system message|message|text|query)"
+)
+
+_SIGNS: Final = (
+    _Sign(
+        re.compile(r"<\|[a-zA-Z][\w ]{1,30}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"),
+        ("<|", "<｜", "_of_turn>", "inst]", "sys>>"),
+        0.93,
+        0.98,
+        "A sign of a chat template stands here, as if another turn began.",
+    ),
+    _Sign(
+        re.compile(r"\[/?(?:SYSTEM|ASSISTANT|USER|ADMIN|DEVELOPER|INSTRUCTIONS?|SYS)(?: [A-Z]{2,12}){0,2}\]"),
+        ("[system", "[/system", "[assistant", "[user", "[/user", "[admin", "[developer", "[instruction", "[sys]"),
+        0.8,
+        0.93,
+        "A bracketed role stands here, as if another turn began.",
+    ),
+    _Sign(
+        re.compile(r"\n[ \t]{0,3}#{2,4} ?(?:Instruction|Response|Input|System|Human|User|Assistant):?[ \t]{0,9}(?=\n)"),
+        ("##",),
+        0.45,
+        0.85,
+        "A heading of an instruction template stands here, as if another turn began.",
+    ),
+    _Sign(
+        re.compile(
+            rf"\n[ \t>*_\"'(\[]{{0,6}}{_ROLES}(?: (?:message|prompt|override|instructions?|note|notice))?[*_\])]{{0,3}} ?:"
+            r"(?=[ \t*_]{0,4}\S)",
+            re.I,
+        ),
+        (":",),
+        0.35,
+        0.8,
+        "A line begins with a role, as a turn of a conversation with a model does.",
+    ),
+    _Sign(
+        re.compile(rf"</?{_TAGS}(?: [^<>\n]{{1,80}})?/?>", re.I),
+        ("<",),
+        0.6,
+        0.75,
+        "A tag that prompts put around instructions or documents stands here.",
+    ),
+    _Sign(
+        re.compile(rf"[-=#*~_<\[(]{{2}}[ \t]{{0,9}}{_EDGE}{_BOUNDED}\b|\n[^\w\n]{{0,12}}{_EDGE}{_BOUNDED}[^\w\n]{{0,12}}(?=\n)",
+                   re.I),
+        ("end", "begin", "start", "stop"),
+        0.7,
+        0.9,
+        "A line claims that the prompt, the context or the document ends or begins here.",
+    ),
+    _Sign(
+        re.compile(
+            r"[EBS](?<!\w.)(?:ND|EGIN|TART|TOP)(?:NING)? (?:OF )?(?:THE )?[A-Z ]{0,20}"
+            r"(?:PROMPT|CONTEXT|INSTRUCTIONS?|DOCUMENTS?|CONVERSATION|INPUT|MESSAGE)\b"
+        ),
+        ("end ", "begin", "start ", "stop "),
+        0.7,
+        0.9,
+        "Capitals claim that the prompt, the context or the document ends or begins here.",
+    ),
+    _Sign(
+        re.compile(
+            r"\n[ \t]{0,3}[\[(]?(?:(?:tool|function|api|search|retrieval|plugin)[ _](?:call|result|output|response|return)s?"
+            r"[\])]? ?[:=>]|(?:observation|action|action input|thought|final answer):)",
+            re.I,
+        ),
+        (" result", "_result", " call", "_call", " output", "_output", " response", "_response", " return", "_return",
+         "observation:", "action:", "action input:", "thought:", "final answer:"),
+        0.5,
+        0.8,
+        "A line pretends to be the call or the result of a tool.",
+    ),
+    _Sign(
+        re.compile(
+            r"[\"'](?:role|from|author)[\"']\s{0,8}:\s{0,8}[\"'](?:system|developer|assistant|tool|user|human|gpt)[\"']",
+            re.I,
+        ),
+        ("role\"", "role'", "from\"", "from'", "author\"", "author'"),
+        0.75,
+        0.9,
+        "A message of a chat protocol stands here, with its role.",
+    ),
+)
+_FENCE = re.compile(r"^[ \t]{0,3}(?:```|~~~)|<(?P<tag>/?)(?:pre|code)\b", re.M | re.I)
+_INLINE = re.compile(r"``[^`\n]{1,400}``|`[^`\n]{1,400}`")
 
 
 def find(text: str) -> list[Finding]:
-    """Nothing yet."""
-    return []
+    """The made-up delimiters of `text`, by place. Time is linear in its length."""
+    lines = f"\n{text}\n"  # a pattern of a line begins with its line end: searched for as fast as one letter
+    folded = lines.lower()
+    found: list[tuple[re.Match[str], _Sign]] = []
+    for sign in _SIGNS:
+        if any(trigger in folded for trigger in sign.triggers):
+            found += [(match, sign) for match in sign.pattern.finditer(lines)]
+    if not found:
+        return []
+    code = code_spans(lines)
+    findings = [_finding(match, sign, near, code) for match, sign, near in _with_company(found)]
+    return sorted(findings, key=lambda finding: (finding.start, finding.end))
+
+
+def _with_company(found: list[tuple[re.Match[str], _Sign]]) -> Iterable[tuple[re.Match[str], _Sign, bool]]:
+    """Each sign, and whether another one of its family, written otherwise, stands near."""
+    for index, (match, sign) in enumerate(found):
+        written = match[0].strip().casefold()
+        near = any(
+            other is sign
+            and abs(neighbour.start() - match.start()) <= _CONTEXT
+            and neighbour[0].strip().casefold() != written
+            for neighbour, other in found[max(0, index - 3) : index + 4]
+        )
+        yield match, sign, near
+
+
+def _finding(match: re.Match[str], sign: _Sign, near: bool, code: list[tuple[int, int]]) -> Finding:
+    score = sign.repeated if near else sign.score
+    start = match.start() + (match[0][0] == "\n")
+    if within(start, code):
+        score *= IN_CODE
+    return Finding(kind="delimiter", score=score, start=start - 1, end=match.end() - 1, reason=sign.reason)
+
+
+def within(offset: int, spans: list[tuple[int, int]]) -> bool:
+    """Whether `offset` lies in one of the ascending `spans`."""
+    index = bisect_right(spans, (offset, len(spans) and spans[-1][1] + 1)) - 1
+    return index >= 0 and spans[index][0] <= offset < spans[index][1]
+
+
+def code_spans(text: str) -> list[tuple[int, int]]:
+    """Code blocks and inline code, ascending and apart. A block that never ends is none."""
+    spans: list[tuple[int, int]] = []
+    opened: int | None = None
+    for fence in _FENCE.finditer(text):
+        if opened is None:
+            opened = None if fence["tag"] else fence.start()
+        else:
+            spans.append((opened, fence.end()))
+            opened = None
+    blocks = list(spans)
+    spans += [match.span() for match in _INLINE.finditer(text) if not within(match.start(), blocks)]
+    return sorted(spans)

@@ -1,10 +1,120 @@
-"""Stub."""
+"""Links and images that carry data out: whoever renders the answer calls their URL, with what was put into it.
+
+A URL is suspicious for what it holds: blanks to be filled in, names of things that only a conversation has, data in
+the name of the host, code in place of an address. An image weighs more than a link, because nobody needs to click.
+"""
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from ingest.screening import Finding
+from retrieval.injection.delimiters import IN_CODE, code_spans, within
+
+MAX_URL: Final = 2_000  # characters of a URL that are looked at; browsers of the past took no more
+_PLACE_SCORES: Final = {"image": 0.35, "link": 0.2, "bare": 0.0}
+_BLANK: Final = 0.3  # a blank to be filled in, where data would stand
+_PRIVATE: Final = 0.3  # the name of something that only a conversation has
+_ORDERED: Final = 0.3  # an order to put it into the answer, or to fill the blank
+_HOST: Final = 0.4  # a name of the host that is longer and more mixed than people choose
+_ACTIVE: Final = 0.9  # code in place of an address
+REPORTED: Final = 0.65  # below this sum it is an ordinary URL
+_NEAR: Final = 300  # characters around a URL in which an order to use it is looked for
+
+_SPACED: Final = r"(?:[^\s\"'<>()\[\]{}]|\([^()\n]{0,200}\)|\[[^\[\]\n]{1,100}\]|\{[^{}\n]{1,100}\}|<[^<>\n]{1,100}>|[{}])"
+_TRIGGER = re.compile(r"https?:|\]\(|(?:javascript|vbscript|data):|<(?:img|a|iframe|script)\b", re.I)
+_URL = re.compile(
+    r"(?:(?P<image>!\[[^\[\]\n]{0,300}\]\(\s{0,3}<?"
+    r"|<(?:img|iframe|script|object|embed|video|audio)\b[^<>]{0,300}?(?:src|data)\s{0,2}=\s{0,2}[\"']?)"
+    r"|(?P<link>\[[^\[\]\n]{0,300}\]\(\s{0,3}<?|<a\b[^<>]{0,300}?href\s{0,2}=\s{0,2}[\"']?"
+    r"|^[ \t]{0,3}\[[^\[\]\n]{1,100}\]:[ \t]{1,3}<?)"
+    rf"|(?=https?://))(?P<url>{_SPACED}{{4,{MAX_URL}}})",
+    re.I | re.M,
+)
+_PARTS = re.compile(r"(?:https?:)?//(?P<host>[^/?#\s]{0,300})(?P<path>[^?#]{0,2000})(?P<query>[?#].{0,2000})?", re.I)
+_BLANKS = re.compile(r"\{[^{}\n]{1,100}\}|\[[^\[\]\n]{1,100}\]|<[^<>\n]{1,100}>|%7B.{1,100}?%7D|\$[A-Za-z_]\w{1,40}"
+                     r"|=[A-Z]{3,20}(?:_[A-Z]{2,20}){1,5}\b", re.I)
+_CAPITALS = re.compile(r"[A-Z_=]{4,60}")
+_PRIVATE_NAME = re.compile(
+    r"(?:conversation|chat|history|prompt|secret|passw|credential|cookie|summar|transcript|private|personal|confidential"
+    r"|user[-_ ]?(?:s |'s |’s )?(?:data|info|name|email|input|message|detail|query|question)|api[-_ ]?key|exfil|stolen"
+    r"|leak|steal|context|message|question|answer|document|inbox)(?!\w{0,10}[-_ ]?ids?\b)",
+    re.I,
+)
+_LONG_LABEL = re.compile(r"(?<![^.])(?=[a-z0-9-]{0,60}\d)(?=[a-z0-9-]{0,60}[a-z])[a-z0-9-]{30,63}(?=\.)", re.I)
+_EMBED = re.compile(
+    r"\b(?:include|add|insert|append|render|display|show|embed|put|end|finish|output|write|respond|reply|answer)\b"
+    r"[^.\n]{0,80}\b(?:image|link|markdown|url|pixel|logo|answer|response|reply|output|summary|message)\b",
+    re.I,
+)
+_FILL = re.compile(
+    r"\b(?:replac|substitut|fill|url-?encod|base64|encod)\w{0,4}\b[^.\n]{0,80}"
+    r"\b(?:with|in|by|as|of|the|all|any)\b[^.\n]{0,60}\b(?:user|conversation|chat|histor|secret|passw|prompt|data|answer"
+    r"|email|message|summar|context|document|key|token)",
+    re.I,
+)
+_HARMLESS_SCRIPT = re.compile(r"javascript:\s{0,3}(?:void\s?\(?0\)?|;|$)", re.I)
+_SCRIPT = re.compile(r"(?:javascript|vbscript):|data:(?:text/html|application|image/svg)", re.I)
 
 
 def find(text: str) -> list[Finding]:
-    """Nothing yet."""
-    return []
+    """The URLs of `text` that would carry data out when they are rendered or called. Linear in its length."""
+    if not _TRIGGER.search(text):
+        return []
+    found = []
+    for match in _URL.finditer(text):
+        place = "image" if match["image"] else "link" if match["link"] else "bare"
+        score = _score(text, match.start(), match.end(), place, match["url"])
+        if score >= REPORTED:
+            found.append((match, place, min(score, 0.98)))
+    if not found:
+        return []
+    code = code_spans(text)
+    return [
+        Finding(
+            kind="exfiltration",
+            score=score * IN_CODE if within(match.start(), code) else score,
+            start=match.start(),
+            end=match.end(),
+            reason=_REASONS[place],
+        )
+        for match, place, score in found
+    ]
+
+
+_REASONS: Final = {
+    "image": "An image whose address would carry data out as soon as an answer with it is shown.",
+    "link": "A link whose address runs code or would carry data out.",
+    "bare": "An address with a blank for data of the conversation, as if it were to be filled in and called.",
+}
+
+
+def _score(text: str, start: int, end: int, place: str, url: str) -> float:
+    """How much a URL looks made to carry data out, 0 to about 1.5: the sum of what speaks for it."""
+    if _SCRIPT.match(url):
+        return 0.0 if place == "bare" or _HARMLESS_SCRIPT.match(url) else _ACTIVE
+    parts = _PARTS.match(url)
+    if not parts:
+        return 0.0
+    query = parts["query"] or ""
+    blanks = _blanks(parts["host"]) + _blanks(query) + (_blanks(parts["path"]) if place == "image" else [])
+    score = _PLACE_SCORES[place]
+    if blanks:
+        score += _BLANK
+    if any(map(_PRIVATE_NAME.search, blanks)) or (query and (blanks or place == "image") and _PRIVATE_NAME.search(query)):
+        score += _PRIVATE
+    if _LONG_LABEL.search(parts["host"]):
+        score += _HOST
+    if score < REPORTED - _ORDERED:
+        return score
+    around = text[max(0, start - _NEAR) : start] + " " + text[end : end + _NEAR]
+    if (blanks and _FILL.search(around)) or (score > _PLACE_SCORES[place] and _EMBED.search(around)):
+        score += _ORDERED
+    return score
+
+
+def _blanks(part: str) -> list[str]:
+    """The places of a URL's part that are to be filled in."""
+    found = _BLANKS.findall(part)
+    return [blank for blank in found if not blank.startswith("=") or _CAPITALS.fullmatch(blank)]

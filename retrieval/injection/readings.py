@@ -19,22 +19,29 @@ from ingest.screening import Finding
 from retrieval.injection.lexicon import ENGLISH_MASKS, LEXICON
 
 # Cyrillic, Greek, Armenian, Cherokee and Latin extended letters that look like the ASCII letter below them.
-_LOOK_ALIKES: Final = dict(
-    zip(
-        "аеорсухіјѕԁɡԛԝһӏүԍьпгтАВЕКМНОРСТХІЈЅҮԌԚԜαορνιτκυχγηωερβΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոհցԁɑɩʀɪɴᴀᴄᴅᴇᴋᴍᴏᴘᴛᴜᴠᴡᴢʟ",
-        "aeopcyxijsdgqwhlygbnrtABEKMHOPCTXIJSYGQWaopvitkuxynwepBABEZHIKMNOPTYXounhgdaiiRINACDEKMOPTUVWZL",
-        strict=False,
-    )
-)
+_LOOK_ALIKES: Final = {
+    pair[0]: pair[1]
+    for pair in (
+        "аa еe оo рp сc уy хx іi јj ѕs ԁd ԛq ԝw һh ӏl үy ԍg ьb пn гr тt "  # Cyrillic
+        "АA ВB ЕE КK МM НH ОO РP СC ТT ХX ІI ЈJ ЅS ҮY ԌG ԚQ ԜW "
+        "αa οo ρp νv ιi τt κk υu χx γy ηn ωw εe βB "  # Greek
+        "ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX "
+        "օo սu ոn հh ցg "  # Armenian
+        "ɑa ɡg ɩi ʀR ɪI ɴN ᴀA ᴄC ᴅD ᴇE ᴋK ᴍM ᴏO ᴘP ᴛT ᴜU ᴠV ᴡW ᴢZ ʟL ɢG ʙB ʜH ᴊJ"  # Latin small capitals and others
+    ).split()
+}
 _LEET: Final = str.maketrans("013456789@$!|+", "oieasgtbgasilt")
 _LEET_L: Final = str.maketrans("013456789@$!|+", "oleasgtbgaslit")
 
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _WIDE_WORD = re.compile(r"[^\s\x00-\x2f]+")
-_LEET_HINT = re.compile(r"[a-zA-Z][0134578@$!|][a-zA-Z]|\b[0134578@$][a-zA-Z]{2}")
+# Each begins with the rare character, so that a search over prose is one scan for it.
+_LEET_SIGN = re.compile(r"[0134578@$!|](?=[A-Za-z])")
 _LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+]{3,24}")
-_SPLIT = re.compile(r"(?<![^\W_])[^\W\d_](?P<sign>[ \t\n.\-_*/|~,·•])[^\W\d_](?:(?P=sign)[^\W\d_]){2,}(?![^\W_])")
-_BROKEN = re.compile(r"(?<![\w.*-])[A-Za-z]{1,12}[-_.*~][A-Za-z]{1,12}(?:[-_.*~][A-Za-z]{1,12}){0,8}(?![\w*-])")
+_SPLIT = re.compile(
+    r"(?P<sign>[ \t\n.\-_*/|~,·•])(?<=[^\W\d_].)(?<![^\W_]..)[^\W\d_](?:(?P=sign)[^\W\d_])+(?![^\W_])", re.DOTALL
+)
+_BREAK = re.compile(r"[-_.*~](?<=[A-Za-z].)(?=[A-Za-z])", re.DOTALL)
+_BROKEN = re.compile(r"[A-Za-z]{1,12}(?:[-_.*~][A-Za-z]{1,12}){1,9}")
 _BREAKS = re.compile(r"[-_.*~]")
 _MARKS = re.compile("[\u0334-\u0338\u20d2\u20d3\u20e5]+|[\u0300-\u036f]{3,}")
 _COMMON: Final = frozenset(
@@ -68,12 +75,11 @@ def plain(text: str) -> Reading:
     touched: list[tuple[int, int]] = []
     if not read.isascii():
         read = _replaced(read, _latin_words(read), touched)
-    if _LEET_HINT.search(read):
-        read = _replaced(read, _unleeted(read), touched)
+    read = _replaced(read, _unleeted(read), touched)
     dropped = sorted(_separators(read, touched))
     source = stripped.source_offset
     words = tuple(sorted({(source(start), source(end)) for start, end in touched}))
-    if not dropped:
+    if not dropped:  # as nearly always
         return Reading(text=read, stripped=stripped, words=words)
     cuts = tuple(position - index for index, position in enumerate(dropped))
     parts = [read[start:end] for start, end in zip([0, *[at + 1 for at in dropped]], [*dropped, len(read)], strict=True)]
@@ -176,10 +182,23 @@ def _fold(char: str) -> str:
 
 def _unleeted(text: str) -> Iterator[tuple[int, str]]:
     """Words of the lexicon that are written with digits and signs for letters."""
-    for match in _LEET_WORD.finditer(text):
-        word = match[0]
-        if not word.isalpha() and not word.isdigit() and (letters := _letters(word)):
+    for match in _around(_LEET_SIGN, _LEET_WORD, text, 24):
+        if letters := _letters(match[0]):
             yield match.start(), letters
+
+
+def _around(sign: re.Pattern[str], word: re.Pattern[str], text: str, longest: int) -> Iterator[re.Match[str]]:
+    """The words that hold a sign, each once: looked for from at most `longest` characters before it."""
+    done = 0
+    for hint in sign.finditer(text):
+        if hint.start() < done:
+            continue
+        start = max(done, text.rfind(" ", max(0, hint.start() - longest), hint.start()) + 1, hint.start() - longest)
+        for match in word.finditer(text, start, hint.start() + longest):
+            if match.end() > hint.start():
+                yield match
+                done = match.end()
+                break
 
 
 @lru_cache(maxsize=4096)
@@ -201,28 +220,28 @@ def _separators(text: str, touched: list[tuple[int, int]]) -> Iterator[int]:
     for match in _MARKS.finditer(text) if not text.isascii() else ():
         yield from range(*match.span())
     for match in _SPLIT.finditer(text):
-        letters = match[0][::2]
+        first = match.start() - 1
+        letters = text[first : match.end() : 2]
         starts = _word_starts(letters)
         if starts is None:
             continue
-        for index in range(1, len(letters)):
-            if index not in starts:
-                yield match.start() + 2 * index - 1
+        yield from (first + 2 * index - 1 for index in range(1, len(letters)) if index not in starts)
         bounds = [*sorted(starts), len(letters)]
-        for first, after in zip(bounds, bounds[1:], strict=False):
-            if LEXICON[letters[first:after].casefold()]:
-                touched.append((match.start() + 2 * first, match.start() + 2 * after - 1))
-    for match in _BROKEN.finditer(text):
-        pieces = _BREAKS.split(match[0])
-        if len(pieces) * 2 <= len(match[0]) - len(pieces) + 1 and _is_broken(match[0], pieces):
+        for begin, after in zip(bounds, bounds[1:], strict=False):
+            if LEXICON[letters[begin:after].casefold()]:
+                touched.append((first + 2 * begin, first + 2 * after - 1))
+    for match in _around(_BREAK, _BROKEN, text, 100):
+        if _is_broken(match[0]):
             yield from (match.start() + at for at, char in enumerate(match[0]) if not char.isalpha())
             touched.append(match.span())
 
 
-def _is_broken(written: str, pieces: list[str]) -> bool:
-    """Whether the pieces together are a word of the lexicon, and one of them is none."""
-    joined = "".join(pieces).casefold()
-    return joined in ENGLISH_MASKS and len(joined) >= 6 and written.casefold() not in ENGLISH_MASKS
+@lru_cache(maxsize=4096)
+def _is_broken(written: str) -> bool:
+    """Whether signs break a word of the lexicon into pieces of which one at least is no word."""
+    pieces = _BREAKS.split(written.casefold())
+    joined = "".join(pieces)
+    return len(joined) >= 6 and joined in ENGLISH_MASKS and not all(map(_is_word, pieces))
 
 
 def _word_starts(letters: str) -> set[int] | None:

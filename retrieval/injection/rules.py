@@ -7,9 +7,11 @@ are the bits of one integer, so that "a word of A and at most n words later one 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
+from itertools import accumulate
 from operator import or_
 from typing import Final
 
@@ -120,11 +122,31 @@ _REPEATS: Final = 8  # times in a row that a word is no longer language
 def rule_features(sentences: Sequence[str]) -> NDArray[np.float32]:
     """How far each rule holds for each sentence: [sentences, RULES], 0 to 1. Never raises; time is linear."""
     table = np.zeros((len(sentences), len(RULES)), np.float32)
+    text = "\n".join(sentences)
+    disguised = _rows(sentences, [(start, end, 1.0) for start, end in plain(text).words])
     for row, sentence in enumerate(sentences):
-        for column in _columns(sentence):
+        for column in _columns(plain(sentence).text if row in disguised else sentence):
             table[row, column] = 1.0
-    _mark_findings(table, sentences)
+    for column, spans in (
+        ("disguised", disguised),
+        ("delimiter", _rows(sentences, [(found.start, found.end, found.score) for found in delimiters.find(text)])),
+        ("exfiltration", _rows(sentences, [(found.start, found.end, found.score) for found in exfiltration.find(text)])),
+    ):
+        for row, score in spans.items():
+            table[row, _COLUMN[column]] = score
     return table
+
+
+def _rows(sentences: Sequence[str], spans: list[tuple[int, int, float]]) -> dict[int, float]:
+    """The highest score of the spans that touch each sentence. `spans` count in the sentences joined by line ends."""
+    if not spans:
+        return {}
+    starts = list(accumulate((len(sentence) + 1 for sentence in sentences), initial=0))
+    scores: dict[int, float] = {}
+    for start, end, score in spans:
+        for row in range(bisect_right(starts, start) - 1, bisect_left(starts, max(end, start + 1))):
+            scores[row] = max(scores.get(row, 0.0), score)
+    return scores
 
 
 def looks_like_order(text: str) -> bool:
@@ -142,28 +164,13 @@ def _columns(sentence: str) -> Iterable[int]:
 
 
 def _window_columns(window: str) -> set[int]:
-    columns: set[int] = set()
-    read = window
-    if _disguised(window):
-        reading = plain(window)
-        read = reading.text
-        if reading.words:
-            columns.add(_COLUMN["disguised"])
-    masks, words = _masks(read)
-    columns |= _orders(masks)
+    masks, words = _masks(window)
+    columns = _orders(masks)
     if len(words) > _REPEATS and _repeats(words):
         columns.add(_COLUMN["repeated"])
-    if columns and _QUOTED.search(read) and len(_orders(_masks(_QUOTED.sub(" ", read))[0])) * 2 < len(columns):
+    if columns and _QUOTED.search(window) and len(_orders(_masks(_QUOTED.sub(" ", window))[0])) * 2 < len(columns):
         columns.add(_COLUMN["quoted"])
     return columns
-
-
-_HINT = re.compile(r"[a-zA-Z][0134578@$!|][a-zA-Z]|(?<!\w)\w[ .\-_*/|~,]\w[ .\-_*/|~,]\w\b|[a-z][-_*~.][a-z]")
-
-
-def _disguised(text: str) -> bool:
-    """Whether a second reading of `text` could differ from the first."""
-    return not text.isascii() or _HINT.search(text) is not None
 
 
 def _masks(text: str) -> tuple[list[int], list[str]]:
@@ -262,16 +269,3 @@ def _repeats(words: list[str]) -> bool:
         if run >= _REPEATS:
             return True
     return False
-
-
-def _mark_findings(table: NDArray[np.float32], sentences: Sequence[str]) -> None:
-    """Fill the columns of delimiters and of links that carry data out, from one look at all sentences."""
-    text = "\n".join(sentences)
-    for column, findings in (("delimiter", delimiters.find(text)), ("exfiltration", exfiltration.find(text))):
-        if not findings:
-            continue
-        ends = np.cumsum([len(sentence) + 1 for sentence in sentences])
-        for finding in findings:
-            first, last = np.searchsorted(ends, [finding.start, max(finding.start, finding.end - 1)], side="right")
-            cells = table[first : last + 1, _COLUMN[column]]
-            np.maximum(cells, np.float32(finding.score), out=cells)
