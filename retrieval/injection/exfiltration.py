@@ -6,7 +6,9 @@ the name of the host, code in place of an address. An image weighs more than a l
 
 from __future__ import annotations
 
+import heapq
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from ingest.screening import Finding
@@ -22,19 +24,25 @@ _ACTIVE: Final = 0.9  # code in place of an address
 REPORTED: Final = 0.65  # below this sum it is an ordinary URL
 _NEAR: Final = 300  # characters around a URL in which an order to use it is looked for
 
-_SPACED: Final = r"(?:[^\s\"'<>()\[\]{}]|\([^()\n]{0,200}\)|\[[^\[\]\n]{1,100}\]|\{[^{}\n]{1,100}\}|<[^<>\n]{1,100}>|[{}])"
-_TRIGGER = re.compile(r"https?:|\]\(|(?:javascript|vbscript|data):|<(?:img|a|iframe|script)\b", re.I)
-_URL = re.compile(
-    r"(?:(?P<image>!\[[^\[\]\n]{0,300}\]\(\s{0,3}<?"
-    r"|<(?:img|iframe|script|object|embed|video|audio)\b[^<>]{0,300}?(?:src|data)\s{0,2}=\s{0,2}[\"']?)"
-    r"|(?P<link>\[[^\[\]\n]{0,300}\]\(\s{0,3}<?|<a\b[^<>]{0,300}?href\s{0,2}=\s{0,2}[\"']?"
-    r"|^[ \t]{0,3}\[[^\[\]\n]{1,100}\]:[ \t]{1,3}<?)"
-    rf"|(?=https?://))(?P<url>{_SPACED}{{4,{MAX_URL}}})",
-    re.I | re.M,
+_SPACED: Final = (
+    r"(?:[^\s\"'<>()\[\]{}]|\([^()\n]{0,200}\)|\[[^\[\]\n]{1,100}\]|\{[^{}\n]{1,100}\}|<[^<>\n]{1,100}>|[{}])"
 )
+# Both begin with a rare character, so that a search over prose is one scan for it.
+_MARKUP = re.compile(
+    r"[!<\[](?:(?<=!)(?P<image>\[[^\[\]\n]{0,300}\]\(\s{0,3}<?)|(?<=\[)(?:[^\[\]\n]{0,300}\](?:\(\s{0,3}|:[ \t]{1,3})<?)"
+    r"|(?<=<)(?:(?P<shown>(?:img|iframe|script|object|embed|video|audio)\b[^<>]{0,300}?(?:src|data))"
+    r"|a\b[^<>]{0,300}?href)\s{0,2}=\s{0,2}[\"']?)"
+    rf"(?P<url>{_SPACED}{{4,{MAX_URL}}})",
+    re.I,
+)
+_BARE = re.compile(rf"://(?<=[ps]://)(?:{_SPACED}){{1,{MAX_URL}}}", re.I)
+_SCHEME = re.compile(r"https?\Z", re.I)
 _PARTS = re.compile(r"(?:https?:)?//(?P<host>[^/?#\s]{0,300})(?P<path>[^?#]{0,2000})(?P<query>[?#].{0,2000})?", re.I)
-_BLANKS = re.compile(r"\{[^{}\n]{1,100}\}|\[[^\[\]\n]{1,100}\]|<[^<>\n]{1,100}>|%7B.{1,100}?%7D|\$[A-Za-z_]\w{1,40}"
-                     r"|=[A-Z]{3,20}(?:_[A-Z]{2,20}){1,5}\b", re.I)
+_BLANKS = re.compile(
+    r"\{[^{}\n]{1,100}\}|\[[^\[\]\n]{1,100}\]|<[^<>\n]{1,100}>|%7B.{1,100}?%7D|\$[A-Za-z_]\w{1,40}"
+    r"|=[A-Z]{3,20}(?:_[A-Z]{2,20}){1,5}\b",
+    re.I,
+)
 _CAPITALS = re.compile(r"[A-Z_=]{4,60}")
 _PRIVATE_NAME = re.compile(
     r"(?:conversation|chat|history|prompt|secret|passw|credential|cookie|summar|transcript|private|personal|confidential"
@@ -60,26 +68,23 @@ _SCRIPT = re.compile(r"(?:javascript|vbscript):|data:(?:text/html|application|im
 
 def find(text: str) -> list[Finding]:
     """The URLs of `text` that would carry data out when they are rendered or called. Linear in its length."""
-    if not _TRIGGER.search(text):
-        return []
     found = []
-    for match in _URL.finditer(text):
-        place = "image" if match["image"] else "link" if match["link"] else "bare"
-        score = _score(text, match.start(), match.end(), place, match["url"])
+    for start, end, place, url in _urls(text):
+        score = _score(text, start, end, place, url)
         if score >= REPORTED:
-            found.append((match, place, min(score, 0.98)))
+            found.append((start, end, place, min(score, 0.98)))
     if not found:
         return []
     code = code_spans(text)
     return [
         Finding(
             kind="exfiltration",
-            score=score * IN_CODE if within(match.start(), code) else score,
-            start=match.start(),
-            end=match.end(),
+            score=score * IN_CODE if within(start, code) else score,
+            start=start,
+            end=end,
             reason=_REASONS[place],
         )
-        for match, place, score in found
+        for start, end, place, score in found
     ]
 
 
@@ -88,6 +93,19 @@ _REASONS: Final = {
     "link": "A link whose address runs code or would carry data out.",
     "bare": "An address with a blank for data of the conversation, as if it were to be filled in and called.",
 }
+
+
+def _urls(text: str) -> Iterator[tuple[int, int, str, str]]:
+    """Start, end, place and URL of each image, each link and each address that stands in neither."""
+    done = 0
+    for match in heapq.merge(_MARKUP.finditer(text), _BARE.finditer(text), key=re.Match.start):
+        if match.start() < done:
+            continue
+        if match.re is _MARKUP:
+            yield *match.span(), "image" if match["image"] or match["shown"] else "link", match["url"]
+        elif scheme := _SCHEME.search(text, max(done, match.start() - 5), match.start()):
+            yield scheme.start(), match.end(), "bare", text[scheme.start() : match.end()]
+        done = match.end()
 
 
 def _score(text: str, start: int, end: int, place: str, url: str) -> float:
@@ -102,7 +120,9 @@ def _score(text: str, start: int, end: int, place: str, url: str) -> float:
     score = _PLACE_SCORES[place]
     if blanks:
         score += _BLANK
-    if any(map(_PRIVATE_NAME.search, blanks)) or (query and (blanks or place == "image") and _PRIVATE_NAME.search(query)):
+    if any(map(_PRIVATE_NAME.search, blanks)) or (
+        query and (blanks or place == "image") and _PRIVATE_NAME.search(query)
+    ):
         score += _PRIVATE
     if _LONG_LABEL.search(parts["host"]):
         score += _HOST

@@ -7,6 +7,8 @@ that write no spaces, and phrases of several words, are found by one search over
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from retrieval.injection.lexicon_classes import Word
@@ -32,11 +34,10 @@ class _Lexicon(dict[str, int]):
         return mask
 
     def _by_form(self, word: str) -> int:
-        if "@" in word or word.startswith(("http", "www.")):
-            return int(Word.ADDRESS) if len(word) > 5 else 0
-        head = re.split("['’]", word, maxsplit=1)[0]
-        if head != word:
-            return self[head]
+        pieces = _PIECES.findall(word)
+        if len(pieces) != 1 or pieces[0] != word:
+            address = int(Word.ADDRESS) if "@" in word.strip("@") else 0
+            return reduce(or_, (self[piece] for piece in pieces), address) if len(pieces) < 6 else address
         for length in range(min(len(word), _MAX_STEM), self._shortest - 1, -1):
             if mask := self._stems.get(word[:length]):
                 return mask
@@ -66,6 +67,8 @@ def _build() -> tuple[_Lexicon, dict[str, int]]:
     words.update(ENGLISH_MASKS)
     return _Lexicon(words, stems), inside
 
+
+_PIECES = re.compile(r"[^\W_]+")  # of what was written with underscores or apostrophes
 
 # Arabic, Devanagari, Thai, kana, Han and Hangul: a word is found inside of what stands around it.
 _INSIDE: Final = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")

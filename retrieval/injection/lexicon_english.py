@@ -81,6 +81,7 @@ ENGLISH: Final[dict[Word, str]] = {
     W.DATA: "conversation conversations chat history chats data details information credentials contents password "
     "passwords secrets secret cookies token tokens keys transcript dialogue messages inbox emails mails files file "
     "document documents address addresses invoice invoices records contacts",
+    W.ADDRESS: "https http www",
     W.LINK: "link links url urls image images img website site webhook endpoint server hyperlink pixel markdown domain "
     "qr banner page",
     W.VISIT: "click visit navigate browse open tap follow download install load render call fetch",

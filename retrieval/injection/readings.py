@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from ingest.codepoints import Stripped, strip
@@ -33,7 +34,11 @@ _LOOK_ALIKES: Final = {
 _LEET: Final = str.maketrans("013456789@$!|+", "oieasgtbgasilt")
 _LEET_L: Final = str.maketrans("013456789@$!|+", "oleasgtbgaslit")
 
-_WIDE_WORD = re.compile(r"[^\s\x00-\x2f]+")
+_STRANGE = re.compile(
+    "[\u0250-\u03ff\u0400-\u058f\u13a0-\u13ff\u1d00-\u1dbf\u2070-\u209f\u2100-\u214f\u2460-\u24ff"
+    "\uff10-\uff5a\U0001d400-\U0001d7ff\U0001f130-\U0001f189]"
+)
+_WIDE_WORD = re.compile(r"[^\s\x00-\x2f]{1,64}")
 # Each begins with the rare character, so that a search over prose is one scan for it.
 _LEET_SIGN = re.compile(r"[0134578@$!|](?=[A-Za-z])")
 _LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+]{3,24}")
@@ -44,6 +49,8 @@ _BREAK = re.compile(r"[-_.*~](?<=[A-Za-z].)(?=[A-Za-z])", re.DOTALL)
 _BROKEN = re.compile(r"[A-Za-z]{1,12}(?:[-_.*~][A-Za-z]{1,12}){1,9}")
 _BREAKS = re.compile(r"[-_.*~]")
 _MARKS = re.compile("[\u0334-\u0338\u20d2\u20d3\u20e5]+|[\u0300-\u036f]{3,}")
+_SPLIT_LETTERS: Final = 4  # in a row, each apart, that initials and lists do not have by chance
+_LONGEST: Final = 16  # letters of a word that is looked for
 _COMMON: Final = frozenset(
     "a i the and of to in on is are be this that you your me my it at as by for with from do not all any now".split()
 )
@@ -78,11 +85,13 @@ def plain(text: str) -> Reading:
     read = _replaced(read, _unleeted(read), touched)
     dropped = sorted(_separators(read, touched))
     source = stripped.source_offset
-    words = tuple(sorted({(source(start), source(end)) for start, end in touched}))
+    words = tuple(sorted({(source(start), source(end)) for start, end in touched})) if touched else ()
     if not dropped:  # as nearly always
         return Reading(text=read, stripped=stripped, words=words)
     cuts = tuple(position - index for index, position in enumerate(dropped))
-    parts = [read[start:end] for start, end in zip([0, *[at + 1 for at in dropped]], [*dropped, len(read)], strict=True)]
+    parts = [
+        read[start:end] for start, end in zip([0, *[at + 1 for at in dropped]], [*dropped, len(read)], strict=True)
+    ]
     return Reading(
         text="".join(parts), stripped=stripped, cuts=cuts, shifts=tuple(range(1, len(cuts) + 1)), words=words
     )
@@ -129,21 +138,20 @@ def _look_alikes(reading: Reading) -> Iterator[Finding]:
 def _replaced(text: str, words: Iterator[tuple[int, str]], touched: list[tuple[int, int]]) -> str:
     """`text` with words of the same length put in their places."""
     parts: list[str] = []
-    done = 0
+    done = 0  # of `text`
     for start, word in words:
         end = start + len(word)
         parts += (text[done:start], word)
         if LEXICON[word.casefold()]:
             touched.append((start, end))
         done = end
-    return "".join([*parts, text[done:]])
+    return "".join([*parts, text[done:]]) if parts else text
 
 
 def _latin_words(text: str) -> Iterator[tuple[int, str]]:
     """Words with look-alikes of ASCII letters in them, in ASCII."""
-    for match in _WIDE_WORD.finditer(text):
-        word = match[0]
-        if not word.isascii() and (latin := _latin(word) if len(word) <= 64 else _folded(word)) != word:
+    for match in _around(_STRANGE, _WIDE_WORD, text, 64):
+        if (latin := _latin(match[0])) != match[0]:
             yield match.start(), latin
 
 
@@ -219,15 +227,12 @@ def _separators(text: str, touched: list[tuple[int, int]]) -> Iterator[int]:
     """Offsets of the signs that split words: between single letters, and inside of words of the lexicon."""
     for match in _MARKS.finditer(text) if not text.isascii() else ():
         yield from range(*match.span())
-    for match in _SPLIT.finditer(text):
-        first = match.start() - 1
-        letters = text[first : match.end() : 2]
+    groups = [(match.start() - 1, text[match.start() - 1 : match.end() : 2]) for match in _SPLIT.finditer(text)]
+    certain = any(len(letters) >= _SPLIT_LETTERS and _word_starts(letters) for _, letters in groups)
+    for first, letters in groups if certain else ():
         starts = _word_starts(letters)
-        if starts is None:
-            continue
-        yield from (first + 2 * index - 1 for index in range(1, len(letters)) if index not in starts)
-        bounds = [*sorted(starts), len(letters)]
-        for begin, after in zip(bounds, bounds[1:], strict=False):
+        yield from (first + 2 * index - 1 for index in range(1, len(letters)) if starts and index not in starts)
+        for begin, after in pairwise([*sorted(starts), len(letters)]):
             if LEXICON[letters[begin:after].casefold()]:
                 touched.append((first + 2 * begin, first + 2 * after - 1))
     for match in _around(_BREAK, _BROKEN, text, 100):
@@ -244,29 +249,18 @@ def _is_broken(written: str) -> bool:
     return len(joined) >= 6 and joined in ENGLISH_MASKS and not all(map(_is_word, pieces))
 
 
-def _word_starts(letters: str) -> set[int] | None:
-    """Where words begin in letters that were written apart; None where they hold no word of the lexicon."""
+def _word_starts(letters: str) -> list[int]:
+    """Where words begin in letters that were written apart; nothing where they hold no known word of them."""
     folded = letters.casefold()
-    if len(folded) != len(letters):
-        return None
-    starts = {0}
-    known = 0
-    at = 0
-    unknown = False
+    starts = [0]
+    known = at = 0
     while at < len(folded):
-        length = next(
-            (n for n in range(min(14, len(folded) - at), 1, -1) if _is_word(folded[at : at + n])),
-            0,
-        )
-        if length:
-            starts.add(at)
-            known = max(known, length)
-            unknown = False
-        elif not unknown:
-            starts.add(at)
-            unknown = True
+        length = next((n for n in range(min(_LONGEST, len(folded) - at), 1, -1) if _is_word(folded[at : at + n])), 0)
+        if at and (length or starts[-1] == known):
+            starts.append(at)
         at += length or 1
-    return starts if known >= 4 else None
+        known = at if length else known
+    return starts if known and len(folded) == len(letters) else []
 
 
 def _is_word(word: str) -> bool:

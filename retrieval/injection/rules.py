@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import reduce
 from itertools import accumulate
 from operator import or_
 from typing import Final
@@ -106,15 +106,61 @@ WEAK: Final = tuple(
     ).split()
 )
 
-_CELLS: Final = tuple(
-    _Order(_COLUMN[name], tuple(int(step) for step in pattern[::2]), tuple(int(gap) for gap in pattern[1::2]))
-    for name, patterns in _ORDERS.items()
-    for pattern in patterns
+# Classes of words that stand in every second sentence: no order is looked for because of them alone.
+_COMMON: Final = (
+    W.YOU
+    | W.YOUR
+    | W.BE
+    | W.NOW
+    | W.FROM
+    | W.INSTEAD
+    | W.AS
+    | W.IF
+    | W.MUST
+    | W.SELF
+    | W.NEGATION
+    | W.NOTHING
+    | W.ELSE
+    | W.ONLY
+    | W.USE
+    | W.PRIOR
+    | W.NEW
+    | W.GREETING
+    | W.SAY
+    | W.REVEAL
+    | W.EVERYTHING
+    | W.QUESTION
+    | W.ADD
+    | W.USER
 )
-_WORD = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+|[^\W_]+(?:['’@][^\W_]+)*")
+
+
+def _keyed() -> tuple[tuple[int, tuple[_Order, ...]], ...]:
+    """The orders of more than one step by their rarest class."""
+    keyed: dict[int, list[_Order]] = {}
+    for name, patterns in _ORDERS.items():
+        for pattern in patterns:
+            steps = tuple(int(step) for step in pattern[::2])
+            if len(steps) > 1:
+                order = _Order(_COLUMN[name], steps, tuple(int(gap) for gap in pattern[1::2]))
+                key = next((step for step in reversed(steps) if not step & _COMMON), steps[0])
+                keyed.setdefault(key, []).append(order)
+    return tuple((key, tuple(orders)) for key, orders in keyed.items())
+
+
+_KEYED: Final = _keyed()
+_NAMED: Final = tuple((int(steps[0][0]), _COLUMN[name]) for name, steps in _ORDERS.items() if len(steps[0]) == 1)
+_WORD = re.compile(r"[\w'’@]+")
+_ASCII_WORD = re.compile(r"[a-z0-9_'@]+")
+_URL = re.compile(r"https?://[^\s<>\"')\]]+")
 _INSIDE = re.compile("|".join(map(re.escape, sorted(INSIDE_TERMS, key=len, reverse=True))))
-_UNSPACED = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u1ea0-\u1ef9ăđơưığş\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
-_QUOTED = re.compile(r"\"[^\"\n]{2,400}\"|“[^“”\n]{2,400}”|«[^«»\n]{2,400}»|„[^„“”\n]{2,400}[“”]|「[^「」\n]{2,400}」|`[^`\n]{2,400}`")
+_UNSPACED = re.compile(
+    "[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u1ea0-\u1ef9ăđơưığş\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+)
+_QUOTED = re.compile(
+    r"\"[^\"\n]{2,400}\"|“[^“”\n]{2,400}”|«[^«»\n]{2,400}»|„[^„“”\n]{2,400}[“”]|「[^「」\n]{2,400}」|`[^`\n]{2,400}`"
+)
+_FOREIGN: Final = int(W.FOREIGN)
 _LETTERS_PER_WORD: Final = 3  # of a script without spaces
 _REPEATS: Final = 8  # times in a row that a word is no longer language
 
@@ -130,7 +176,10 @@ def rule_features(sentences: Sequence[str]) -> NDArray[np.float32]:
     for column, spans in (
         ("disguised", disguised),
         ("delimiter", _rows(sentences, [(found.start, found.end, found.score) for found in delimiters.find(text)])),
-        ("exfiltration", _rows(sentences, [(found.start, found.end, found.score) for found in exfiltration.find(text)])),
+        (
+            "exfiltration",
+            _rows(sentences, [(found.start, found.end, found.score) for found in exfiltration.find(text)]),
+        ),
     ):
         for row, score in spans.items():
             table[row, _COLUMN[column]] = score
@@ -174,11 +223,16 @@ def _window_columns(window: str) -> set[int]:
 
 
 def _masks(text: str) -> tuple[list[int], list[str]]:
-    """The classes of each word of `text`, and the words."""
+    """The classes of each word of `text`, and the words. A URL counts as the one word "https"."""
+    if "://" in text:
+        text = _URL.sub(" https ", text)
     folded = text.casefold()
-    if not folded.isascii() and _UNSPACED.search(folded):
+    if folded.isascii():
+        words = _ASCII_WORD.findall(folded)
+    elif _UNSPACED.search(folded):
         return _inside_masks(folded)
-    words = _WORD.findall(folded)
+    else:
+        words = _WORD.findall(folded)
     return list(map(LEXICON.__getitem__, words)), words
 
 
@@ -204,26 +258,20 @@ def _inside_masks(folded: str) -> tuple[list[int], list[str]]:
 def _orders(masks: list[int]) -> set[int]:
     """The columns of the orders that the words spell."""
     present = reduce(or_, masks, 0)
-    if not present:
-        return set()
-    candidates = _candidates(present)
+    columns = {column for named, column in _NAMED if present & named}
+    candidates = [
+        order for key, orders in _KEYED if present & key for order in orders if all(map(present.__and__, order.steps))
+    ]
     if not candidates:
-        return set()
+        return columns
     places: dict[int, int] = {}
     for at, mask in enumerate(masks):
         if mask:
             places[mask] = places.get(mask, 0) | 1 << at
-    columns: set[int] = set()
     for order in candidates:
         if order.column not in columns and _holds(order, places, present):
             columns.add(order.column)
     return columns
-
-
-@lru_cache(maxsize=8192)
-def _candidates(present: int) -> tuple[_Order, ...]:
-    """The orders whose every step has a word among those present."""
-    return tuple(order for order in _CELLS if all(present & step for step in order.steps))
 
 
 def _holds(order: _Order, places: dict[int, int], present: int) -> bool:
@@ -231,9 +279,9 @@ def _holds(order: _Order, places: dict[int, int], present: int) -> bool:
     steps = [_where(step, places) for step in order.steps]
     if _follow(steps, order.gaps):
         return True
-    if len(steps) != 2 or not present & W.FOREIGN:
+    if len(steps) != 2 or not present & _FOREIGN:
         return False
-    foreign = _where(int(W.FOREIGN), places)
+    foreign = _where(_FOREIGN, places)
     return _follow([steps[1] & foreign, steps[0] & foreign], order.gaps)
 
 
