@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import pages, problems
 from api.keys import CURATOR, KeyRing
-from api.views import document_json, hit_json, tags_json
+from api.views import document_json, hit_json, screening_json, tags_json
 from ingest.errors import BadInput, GroundwireError
 from orchestrator.contract import Answer
 from orchestrator.services import Services
@@ -56,6 +56,7 @@ class AccessRequest(BaseModel):
     allow: list[str] | None = None
     deny: list[str] | None = None
     classification: str | None = None
+    integrity: str | None = None
 
 
 async def _services(request: Request) -> Services:
@@ -189,7 +190,8 @@ def _add_documents(app: FastAPI) -> None:
             row = (await services.library.stored(scope, [(row.document_id, version)])).get((row.document_id, version))
         if row is None:
             raise _missing(document_id)
-        return document_json(row) | ({"text": row.text} if text else {})
+        screening = {"screening": screening_json(row, services.policy)}
+        return document_json(row) | screening | ({"text": row.text} if text else {})
 
     @app.patch("/v1/documents/{document_id:path}")
     async def set_access(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ingest.ledger.rows import VersionRow
+from ingest.screening import Finding
 from ingest.tags import AccessTags
 from retrieval.evidence import Hit
+from retrieval.screening_policy import ScreeningPolicy
 
 
 def hit_json(hit: Hit) -> dict[str, Any]:
-    """A hit in the words of the contract; pages count from 1."""
+    """A hit in the words of the contract; pages count from 1. What was withheld of the text is white space in it."""
     passage = hit.passage
     return {
         "document_id": passage.document_id,
@@ -26,7 +28,33 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "page": passage.page,
         "page_end": passage.page_end,
         "heading": " > ".join(passage.headings) or None,
+        "integrity": passage.integrity.name,
+        "flags": list(passage.flags),
+        "findings": [finding_json(finding) for finding in passage.findings],
     }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """What screening found at a place of the canonical text; nothing of the text itself."""
+    return {
+        "kind": finding.kind,
+        "score": round(finding.score, 4),
+        "start": finding.start,
+        "end": finding.end,
+        "reason": finding.reason,
+    }
+
+
+def screening_json(row: VersionRow, policy: ScreeningPolicy) -> dict[str, Any] | None:
+    """Which screener saw a version, and what happens with each finding in an answer; None when none saw it."""
+    found = row.screening
+    if found is None:
+        return None
+    level = row.tags.classification
+    findings = [
+        finding_json(f) | {"action": policy.action(f.kind, f.score, level, "answer") or "keep"} for f in found.findings
+    ]
+    return {"screener": found.screener, "failed": list(found.failed), "findings": findings}
 
 
 def document_json(row: VersionRow) -> dict[str, Any]:
@@ -41,6 +69,7 @@ def document_json(row: VersionRow) -> dict[str, Any]:
         "pages": row.pages,
         "notes": list(row.notes),
         "access": tags_json(row.tags),
+        "integrity": row.integrity.name,
         "created_at": row.created_at,
     }
 

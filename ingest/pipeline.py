@@ -1,7 +1,7 @@
 """The ingest: sources in, documents in the ledger and the index out.
 
 Three stages run at once, each handing on through a short queue: sources are hashed, compared with the ledger and parsed
-(in worker processes); what is new is encoded; batches are committed. A process may die at any line: see
+(in worker processes); what is new is encoded and screened; batches are committed. A process may die at any line: see
 `ingest.ledger.store` for how a version is written, and `recover` for what the next run does first.
 """
 
@@ -25,6 +25,8 @@ from ingest.ledger.store import Ledger
 from ingest.limits import ParseLimits
 from ingest.preparation import Draft, content_hash, make_draft, parse_sources
 from ingest.report import IngestReport
+from ingest.screen_versions import screen_version
+from ingest.screening import Screener
 from ingest.sources import Failure, Source, distinct_id
 from ingest.tags import AccessTags
 from ingest.workers import WorkerPool
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ingest.elements import ParsedDocument
+    from ingest.encoder import TokenVectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +100,14 @@ Progress = Callable[[IngestReport], None]
 class Pipeline:
     """Writes documents. One at a time owns a home: the composition root sees to that."""
 
-    def __init__(self, ledger: Ledger, encoder: Encoder, sink: ChunkSink, config: PipelineConfig) -> None:
+    def __init__(
+        self, ledger: Ledger, encoder: Encoder, sink: ChunkSink, config: PipelineConfig, screener: Screener
+    ) -> None:
         self._ledger = ledger
         self._encoder = encoder
         self._sink = sink
         self._config = config
+        self._screener = screener
 
     async def recover(self) -> None:
         """Finish what a process that died had begun. Costs a few queries when there is nothing to do."""
@@ -272,11 +278,16 @@ class Pipeline:
         fresh = self._encode_missing({digest: text for digest, text in texts.items() if digest not in known})
         report.encoded += len(fresh)
         vectors = known | {row.hash: row for row in fresh}
+        tokens = {digest: row.tokens for digest, row in vectors.items()}
         return _Batch(
-            staged=[_staged(draft, number) for draft, number in drafts],
+            staged=[self._screened(_staged(draft, number), tokens) for draft, number in drafts],
             dense=[[vectors[_hash(text)].dense for text in draft.inputs] for draft, _ in drafts],
             fresh=fresh,
         )
+
+    def _screened(self, staged: StagedVersion, tokens: dict[str, TokenVectors]) -> StagedVersion:
+        found = screen_version(self._screener, staged, tokens)
+        return replace(staged, version=replace(staged.version, screening=found))
 
     def _encode_missing(self, texts: dict[str, str]) -> list[EncodingRow]:
         if not texts:
@@ -303,6 +314,9 @@ class Pipeline:
                 report.updated += staged.version.number > 1
                 report.chunks += len(staged.chunks)
                 report.quarantined += len(staged.hidden)
+                if (screening := staged.version.screening) is not None:
+                    report.with_findings += bool(screening.findings)
+                    report.unscreened += bool(screening.failed)
                 report.notes += [f"{staged.version.document_id}: {note}" for note in staged.version.notes]
             progress(report)
 

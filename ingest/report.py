@@ -19,6 +19,8 @@ class IngestReport:
     removed: int = 0  # their file is gone from a folder that was ingested
     encoded: int = 0  # chunks that the encoder had to see; the others were known
     quarantined: int = 0  # pieces of hidden text kept out of the index
+    with_findings: int = 0  # documents, new or changed, in which something looks like an order
+    unscreened: int = 0  # documents, new or changed, on which a detector failed: their text stays out of answers
     failed: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -34,6 +36,8 @@ class IngestReport:
             "removed": self.removed,
             "encoded": self.encoded,
             "quarantined": self.quarantined,
+            "with_findings": self.with_findings,
+            "unscreened": self.unscreened,
             "failed": [{"path": f.path, "error": f.error.code, "reason": f.error.reason} for f in self.failed],
             "notes": self.notes,
             "seconds": round(self.seconds, 3),

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from ingest.encoder import Encoder
 from orchestrator.citations import Draft, Verified, verify
@@ -16,7 +17,11 @@ from orchestrator.extractive import NAME, draft, pool
 from orchestrator.question import read_question
 from retrieval.access import ReadScope
 from retrieval.library import Library
+from retrieval.sanitising import REVIEW, Sanitised
 from retrieval.search import Retriever
+
+LOW_INTEGRITY: Final = "low_integrity_source"  # a claim rests on text that outsiders could write
+REVIEW_QUEUE: Final = "review"
 
 
 class Asker:
@@ -35,16 +40,16 @@ class Asker:
         with clock.timed("encode"):
             encoding = await asyncio.to_thread(self._encoder.encode_query, question)
         with clock.timed("retrieve"):
-            hits = await self._retriever.search(question, scope, k=self._k, encoding=encoding)
+            found = await self._retriever.search(question, scope, k=self._k, encoding=encoding)
         with clock.timed("model"):
             asked = read_question(question)
-            evidence = await asyncio.to_thread(pool, asked, encoding, hits)
+            evidence = await asyncio.to_thread(pool, asked, encoding, found.readable)
             drafted = draft(evidence)
         with clock.timed("verify"):
             verified = await self._verify(drafted, scope)
         with clock.timed("judge"):
             confidence = assess(asked, evidence)
-        return _answer(verified, confidence, clock)
+        return _answer(found, verified, confidence, clock)
 
     async def _verify(self, drafted: Draft, scope: ReadScope) -> Verified:
         stored = await self._library.stored(scope, drafted.documents)
@@ -71,17 +76,28 @@ class _Clock:
         return self.steps | {"total": round((time.perf_counter() - self._started) * 1e3, 3)}
 
 
-def _answer(verified: Verified, confidence: Confidence, clock: _Clock) -> Answer:
-    answered = bool(verified.claims) and confidence.score >= RULE.threshold
-    flags = ["claims_dropped"] if verified.dropped else []
+def _answer(found: Sanitised, verified: Verified, confidence: Confidence, clock: _Clock) -> Answer:
+    waits = REVIEW in found.flags  # nothing leaves before a person has seen it
+    answered = bool(verified.claims) and confidence.score >= RULE.threshold and not waits
+    flags = [*found.flags]
+    if verified.dropped:
+        flags.append("claims_dropped")
+    if answered and any(c.integrity == "external" for claim in verified.claims for c in claim.citations):
+        flags.append(LOW_INTEGRITY)
     return Answer(
         run_id=str(uuid.uuid4()),
-        status="answered" if answered else "abstained",
+        status="in_review" if waits else "answered" if answered else "abstained",
         answer=verified.text if answered else "",
         claims=verified.claims if answered else (),
         confidence=confidence,
         flags=tuple(flags),
         model=NAME,
-        route=Route(decision="answer" if answered else "abstain"),
+        route=_route(answered=answered, waits=waits),
         timings_ms=clock.all(),
     )
+
+
+def _route(*, answered: bool, waits: bool) -> Route:
+    if waits:
+        return Route(decision="review", queue=REVIEW_QUEUE)
+    return Route(decision="answer" if answered else "abstain")

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
-from orchestrator.contract import Citation, Claim
+from orchestrator.contract import Citation, Claim, IntegrityName
 from retrieval.evidence import Passage
+from retrieval.sanitising import blanked, touches
 
 Match = Literal["exact", "normalised", "elided", "aligned"]
-DropReason = Literal["no_quote", "not_readable", "quote_not_found"]
+DropReason = Literal["no_quote", "not_readable", "quote_not_found", "withheld"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,8 @@ def verify(draft: Draft, stored: Mapping[tuple[str, int], str], limits: QuoteLim
 
     `stored` holds, by (document_id, version), the canonical texts that the asker may read at this moment: the caller
     reads `draft.documents` within the asker's ReadScope just before. A document that is missing there is unreadable,
-    and a claim that rests on it is dropped. A quote outside its passage is not what the model was shown: dropped too.
+    and a claim that rests on it is dropped. A quote outside its passage, or one that touches what was withheld of it,
+    is not what the model was shown: dropped too.
     """
     claims: list[Claim] = []
     dropped: list[Dropped] = []
@@ -132,19 +134,22 @@ def _verified_claim(
         if text is None:
             return "not_readable"
         citation = _citation(quote, text, limits)
-        if citation is None:
-            return "quote_not_found"
+        if not isinstance(citation, Citation):
+            return citation
         citations.append(citation)
     return Claim(text=claim.text, citations=tuple(dict.fromkeys(citations)))
 
 
-def _citation(quote: Quote, text: str, limits: QuoteLimits) -> Citation | None:
+def _citation(quote: Quote, text: str, limits: QuoteLimits) -> Citation | DropReason:
     passage = quote.passage
     window = text[passage.start : passage.end]
     hint = None if quote.start is None else quote.start - passage.start
-    found = locate(quote.text, window, hint=hint, limits=limits)
+    found = locate(quote.text, blanked(window, passage.withheld, passage.start), hint=hint, limits=limits)
     if found is None:
-        return None
+        there = passage.withheld and locate(quote.text, window, hint=hint, limits=limits)
+        return "withheld" if there else "quote_not_found"
+    if touches(passage.withheld, passage.start + found.start, passage.start + found.end):
+        return "withheld"
     return Citation(
         document_id=passage.document_id,
         version=passage.version,
@@ -155,6 +160,7 @@ def _citation(quote: Quote, text: str, limits: QuoteLimits) -> Citation | None:
         start=passage.start + found.start,
         end=passage.start + found.end,
         quote=window[found.start : found.end],
+        integrity=cast("IntegrityName", passage.integrity.name),
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Status = Literal["answered", "abstained", "in_review", "refused"]
 Decision = Literal["answer", "abstain", "review", "act"]
+IntegrityName = Literal["external", "internal", "reviewed"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -28,6 +29,7 @@ class Citation(_Frozen):
     start: int = Field(ge=0)
     end: int
     quote: str = Field(min_length=1)
+    integrity: IntegrityName = "internal"  # who could write the source
 
 
 class Claim(_Frozen):

@@ -58,7 +58,23 @@ async def _parts(services: Services) -> list[Finding]:
             detail=f"{points} points for {counts['chunks']} chunks",
             next_step="" if agree else "Run `groundwire reindex`.",
         ),
+        _screening(services),
     ]
+
+
+def _screening(services: Services) -> Finding:
+    counts = services.ledger.screening_counts(services.screener.id)
+    withheld = counts["unscreened"] + counts["failed"]
+    state = "failed" if withheld else "missing" if counts["older_screener"] else "ok"
+    return Finding(
+        check="screening",
+        state=state,
+        detail=(
+            f"{counts['with_findings']} documents with findings, {counts['older_screener']} screened by an older "
+            f"screener, {withheld} not screened and kept out of answers"
+        ),
+        next_step="" if state == "ok" else "Run `groundwire rescan`.",
+    )
 
 
 def _disk(settings: Settings) -> Finding:

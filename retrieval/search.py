@@ -1,7 +1,8 @@
 """Hybrid search: what a scope may read of what a question asks for, best first.
 
 The index gives candidates that each leg has scored (`retrieval.candidates`); late interaction reads the best of them;
-one rule makes one score of it all (`retrieval.fusion`). Nothing outside of the scope takes part in any of it.
+one rule makes one score of it all (`retrieval.fusion`). Nothing outside of the scope takes part in any of it, and
+nothing leaves but through the gate of `retrieval.sanitising`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from retrieval.candidates import Candidate, Depths, Gathering
 from retrieval.evidence import Hit, Passage
 from retrieval.fusion import Fusion, FusionConfig, Legs, named
 from retrieval.late_interaction import max_sim
+from retrieval.sanitising import Sanitised, sanitise
+from retrieval.screening_policy import ScreeningPolicy, Use
 
 if TYPE_CHECKING:
     from retrieval.access import ReadScope
@@ -57,12 +60,14 @@ class Retriever:
         *,
         max_characters: int = 10_000,
         config: SearchConfig | None = None,
+        policy: ScreeningPolicy | None = None,
     ) -> None:
         self._index = index
         self._library = library
         self._encoder = encoder
         self._max_characters = max_characters
         self._config = config or SearchConfig()
+        self._policy = policy or ScreeningPolicy()
 
     def check(self, question: str) -> None:
         """Raises BadInput for a question that cannot be asked."""
@@ -80,11 +85,12 @@ class Retriever:
         k: int = 10,
         encoding: QueryEncoding | None = None,
         per_document: int | None = None,
-    ) -> list[Hit]:
+        use: Use = "answer",
+    ) -> Sanitised:
         """The best `k` passages, best first, at most `per_document` of one document; equal scores in order of id.
 
-        `encoding` is that of the question where it is at hand. Raises BadInput for a question that cannot be asked and
-        DependencyDown when the index does not answer.
+        What of them may not be read for this `use` is taken out. `encoding` is that of the question where it is at
+        hand. Raises BadInput for a question that cannot be asked and DependencyDown when the index does not answer.
         """
         self.check(question)
         if encoding is None:
@@ -93,7 +99,7 @@ class Retriever:
         ranked = await self._ranked(question, encoding, scope, found, k)
         if per_document is not None:
             ranked = _at_most(ranked, per_document)
-        return await self._hits(ranked, scope, k)
+        return sanitise(await self._hits(ranked, scope, k), self._policy, use)
 
     async def _gather(self, question: str, encoding: QueryEncoding, scope: ReadScope, k: int) -> list[Candidate]:
         depths, config = self._config.depths, self._config.fusion

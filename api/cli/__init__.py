@@ -23,6 +23,7 @@ _COMMANDS: Final = {  # name: (module, what `--help` says of it)
     "documents": ("documents", "List, show and delete documents; print their text."),
     "serve": ("serve", "Serve the HTTP API and the web page."),
     "reindex": ("reindex", "Build the index anew from the ledger, for a new encoder too."),
+    "rescan": ("rescan", "Screen documents again for text that looks like an order."),
     "doctor": ("doctor", "Check that everything that a home needs is there."),
     "eval": ("evaluate", "Measure retrieval and answers on labelled sets."),
 }

@@ -38,6 +38,7 @@ def show(document: str, tenant: str, home: Path | None, as_json: bool) -> None:
 @click.option("--allow", multiple=True, metavar="TOKEN", help="Replaces the list; '' empties it; repeatable.")
 @click.option("--deny", multiple=True, metavar="TOKEN", help="Replaces the list; '' empties it; repeatable.")
 @click.option("--classification", metavar="C", help="public, internal, confidential or regulated.")
+@click.option("--integrity", metavar="I", help="Who could write it: external, internal or reviewed.")
 @click.option("--owner", metavar="USER", help="Who may read it without being named.")
 @common
 def set_(document: str, tenant: str, home: Path | None, as_json: bool, **changes: Any) -> None:
@@ -47,7 +48,7 @@ def set_(document: str, tenant: str, home: Path | None, as_json: bool, **changes
         if name in given:
             given[name] = [token for token in given[name] if token]
     if not given:
-        raise click.UsageError("Name at least one of --allow, --deny, --classification and --owner.")
+        raise click.UsageError("Name at least one of --allow, --deny, --classification, --integrity and --owner.")
     _print(document, run(_set(load_settings(home), tenant, document, given)), as_json=as_json)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,9 +11,14 @@ from api.cli import ANSWER_IS_NO
 from api.cli.options import common, load_settings, make_principal, print_json, run, who
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from orchestrator.contract import Answer
     from orchestrator.settings import Settings
     from retrieval.access import Principal
+
+
+NO_ANSWER: Final = "No answer: what you may read does not carry this question."
 
 
 @click.command("ask")
@@ -46,7 +51,10 @@ def _show(answer: Answer) -> None:
 
     out = Console()
     if answer.status != "answered":
-        out.print("No answer: what you may read does not carry this question.")
+        waits = answer.status == "in_review"
+        said = f"No answer yet: it waits in the queue {answer.route.queue} for a person." if waits else NO_ANSWER
+        out.print(said)
+        _show_flags(answer, out)
         return
     out.print(Text(answer.answer, style="bold"))
     for number, citation in enumerate((c for claim in answer.claims for c in claim.citations), start=1):
@@ -56,3 +64,9 @@ def _show(answer: Answer) -> None:
         out.print(Text(f"    “{' '.join(citation.quote.split())}”"))
     kind = "calibrated" if answer.confidence.calibrated else "uncalibrated"
     out.print(Text(f"\nconfidence {answer.confidence.score:.2f} ({kind}), model {answer.model}", style="dim"))
+    _show_flags(answer, out)
+
+
+def _show_flags(answer: Answer, out: Console) -> None:
+    if answer.flags:
+        out.print(f"flags: {', '.join(answer.flags)}", style="yellow")

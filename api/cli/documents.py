@@ -46,9 +46,9 @@ def list_(limit: int, after: str, home: Path | None, as_json: bool, **asker: Any
 @who
 @common
 def show(document: str, home: Path | None, as_json: bool, **asker: Any) -> None:
-    """Print what is known of DOCUMENT: versions, access, notes, and the hidden text that was kept out."""
-    from api.views import document_json
-    from orchestrator.services import open_library
+    """Print what is known of DOCUMENT: versions, access, notes, what screening found, and hidden text kept out."""
+    from api.views import document_json, screening_json
+    from orchestrator.services import open_library, screening_policy
 
     settings = load_settings(home)
     with open_library(settings) as (library, scope_of):
@@ -59,6 +59,7 @@ def show(document: str, home: Path | None, as_json: bool, **asker: Any) -> None:
     found = document_json(row) | {
         "characters": len(row.text),
         "versions": [{"version": v.number, "state": v.state, "created_at": v.created_at} for v in versions],
+        "screening": screening_json(row, screening_policy(settings)),
         "hidden": [{"reason": h.reason, "place": h.place, "text": h.text} for h in hidden],
     }
     if as_json:

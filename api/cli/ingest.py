@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--allow", multiple=True, metavar="TOKEN", help="user:U, group:G, role:R or public; repeatable.")
 @click.option("--deny", multiple=True, metavar="TOKEN", help="Wins over every allow; repeatable.")
 @click.option("--classification", metavar="C", help="public, internal, confidential or regulated.")
+@click.option("--integrity", metavar="I", help="Who could write it: external, internal or reviewed.")
 @click.option("--department", metavar="D", help="For routing and reports; grants nothing.")
 @click.option("--region", metavar="R", help="Readable only by principals of this region.")
 @click.option(
@@ -118,6 +119,11 @@ def _show(report: IngestReport) -> None:
     )
     if report.quarantined:
         out.print(f"{report.quarantined} pieces of hidden text were kept out: see `groundwire documents show ID`.")
+    if report.with_findings:
+        found = f"{report.with_findings} documents hold text that looks like an order"
+        out.print(f"{found}: see `groundwire documents show ID`.")
+    if report.unscreened:
+        out.print(f"{report.unscreened} documents could not be screened and stay out of answers: `groundwire rescan`.")
     for note in report.notes:
         out.print(f"note: {note}", markup=False)
     for failure in report.failed:

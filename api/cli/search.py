@@ -12,7 +12,7 @@ from api.cli.options import common, load_settings, make_principal, print_json, r
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
     from retrieval.access import Principal
-    from retrieval.evidence import Hit
+    from retrieval.sanitising import Sanitised
 
 
 @click.command("search")
@@ -32,14 +32,14 @@ def command(query: str, k: int, home: Path | None, as_json: bool, **asker: Any) 
         _show(hits)
 
 
-async def _search(settings: Settings, principal: Principal, query: str, k: int) -> list[Hit]:
+async def _search(settings: Settings, principal: Principal, query: str, k: int) -> Sanitised:
     from orchestrator.services import open_services
 
     async with open_services(settings) as services:
         return await services.retriever.search(query, services.scope(principal), k=k)
 
 
-def _show(hits: list[Hit]) -> None:
+def _show(hits: Sanitised) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -51,4 +51,9 @@ def _show(hits: list[Hit]) -> None:
         place = f", page {passage.page}" if passage.page else ""
         console.print(Text(f"{number}. {passage.title}{place}", style="bold"))
         console.print(Text(f"   {passage.document_id} [{passage.start}:{passage.end}]  {hit.score:.3f}", style="dim"))
-        console.print(Text("   " + " ".join(passage.text.split())[:300]))
+        console.print(Text("   " + (" ".join(passage.text.split())[:300] or "(withheld)")))
+        for finding in passage.findings:
+            place = f"[{finding.start}:{finding.end}]"
+            console.print(Text(f"   {finding.kind} {finding.score:.3f} {place}: {finding.reason}", style="yellow"))
+        if passage.flags:
+            console.print(Text(f"   flags: {', '.join(passage.flags)}", style="yellow"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,8 @@ import numpy as np
 
 from ingest.elements import HiddenText
 from ingest.encoder import TokenVectors
-from ingest.tags import AccessTags
+from ingest.screening import Finding, Kind, Screening
+from ingest.tags import AccessTags, Integrity, integrity_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +57,12 @@ class VersionRow:
     notes: tuple[str, ...]
     text: str
     created_at: str
+    screening: Screening | None = None  # None when no screener ever saw it; read only where the text is
+
+    @property
+    def integrity(self) -> Integrity:
+        """Who could write it."""
+        return integrity_of(self.tags, self.media_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +95,16 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkScreening:
+    """What screening found that a reader of one chunk meets, and what of its version decides over the whole of it."""
+
+    screener: str  # its id
+    failed: tuple[str, ...]  # detectors that failed on the version
+    findings: tuple[Finding, ...]  # that touch the chunk, and those over a line that is one of its headings
+    peaks: Mapping[Kind, float]  # in the whole version: kind to the highest score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PassageRow:
     """A chunk joined with its version, as retrieval needs it, unchecked."""
 
@@ -99,6 +118,8 @@ class PassageRow:
     tags: AccessTags
     current_tags: AccessTags | None  # of the document's current version, None before the first has settled
     text: str
+    integrity: Integrity
+    screening: ChunkScreening | None  # None when no screener ever saw the version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +158,15 @@ def version_row(row: Any) -> VersionRow:
         notes=tuple(json.loads(row.notes)),
         text=getattr(row, "text", ""),
         created_at=row.created_at,
+        screening=_screening(row) if hasattr(row, "text") else None,
     )
+
+
+def _screening(row: Any) -> Screening | None:
+    if row.screener is None:
+        return None
+    failed = tuple(json.loads(row.screening_failed))
+    return Screening(screener=row.screener, findings=parse_findings(row.findings), failed=failed)
 
 
 def chunk_row(row: Any) -> ChunkRow:
@@ -156,6 +185,7 @@ def chunk_row(row: Any) -> ChunkRow:
 
 def passage_row(row: Any) -> PassageRow:
     """A passage from its joined row."""
+    tags = parse_tags(row.tags)
     return PassageRow(
         chunk=chunk_row(row),
         key=row.document,
@@ -164,9 +194,22 @@ def passage_row(row: Any) -> PassageRow:
         number=row.version,
         state=row.state,
         title=row.title,
-        tags=parse_tags(row.tags),
+        tags=tags,
         current_tags=parse_tags(row.current_tags) if row.current_tags else None,
         text=row.slice,
+        integrity=integrity_of(tags, row.media_type),
+        screening=_chunk_screening(row),
+    )
+
+
+def _chunk_screening(row: Any) -> ChunkScreening | None:
+    if row.screener is None:
+        return None
+    return ChunkScreening(
+        screener=row.screener,
+        failed=tuple(json.loads(row.screening_failed)),
+        findings=parse_findings(row.findings),
+        peaks=json.loads(row.peaks),
     )
 
 
@@ -208,11 +251,60 @@ def version_values(row: VersionRow) -> dict[str, object]:
         "text": row.text,
         "characters": len(row.text),
         "created_at": row.created_at,
+        **screening_values(row.screening),
     }
 
 
-def chunk_values(version: VersionRow, chunk: ChunkRow) -> dict[str, object]:
-    """The row of a chunk."""
+def screening_values(screening: Screening | None) -> dict[str, object]:
+    """The columns of a version that say what screening found in it."""
+    if screening is None:
+        return {"screener": None, "screening_failed": None, "findings": None, "peaks": None}
+    peaks: dict[str, float] = {}
+    for finding in screening.findings:
+        peaks[finding.kind] = max(finding.score, peaks.get(finding.kind, 0.0))
+    return {
+        "screener": screening.screener,
+        "screening_failed": json.dumps(screening.failed),
+        "findings": findings_values(screening.findings),
+        "peaks": json.dumps(peaks),
+    }
+
+
+def findings_values(findings: Iterable[Finding]) -> str:
+    """Findings as the ledger keeps them: a JSON list of [kind, score, start, end, reason]."""
+    return json.dumps([[f.kind, f.score, f.start, f.end, f.reason] for f in findings])
+
+
+def parse_findings(text: str) -> tuple[Finding, ...]:
+    """Findings from the JSON that the ledger keeps."""
+    rows = json.loads(text) if text != "[]" else ()
+    return tuple(Finding(kind=kind, score=score, start=a, end=b, reason=why) for kind, score, a, b, why in rows)
+
+
+def findings_by_chunk(text: str, findings: Sequence[Finding], rows: Sequence[ChunkRow]) -> dict[str, list[Finding]]:
+    """By chunk id, the findings that touch the chunk or stand on a line that is one of its headings, if any.
+
+    A heading goes with every chunk of its section, so what is found in it must too.
+    """
+    found: dict[str, list[Finding]] = {}
+    starts = [row.start for row in rows]
+    lines: dict[str, Finding] = {}
+    for finding in findings:
+        for place in range(max(0, bisect_right(starts, finding.start) - 1), bisect_left(starts, finding.end)):
+            if finding.start < rows[place].end:
+                found.setdefault(rows[place].id, []).append(finding)
+        for line in text[finding.start : finding.end].splitlines():
+            lines.setdefault(" ".join(line.split()), finding)
+    for row in rows if lines else ():
+        mine = found.get(row.id, [])
+        extra = [lines[name] for name in (" ".join(part.split()) for part in row.headings) if name in lines]
+        if extra := [finding for finding in dict.fromkeys(extra) if finding not in mine]:
+            found[row.id] = extra + mine
+    return found
+
+
+def chunk_values(version: VersionRow, chunk: ChunkRow, findings: Iterable[Finding] = ()) -> dict[str, object]:
+    """The row of a chunk, with the findings that `findings_by_chunk` has for it."""
     return {
         "id": chunk.id,
         "document": version.key,
@@ -224,6 +316,7 @@ def chunk_values(version: VersionRow, chunk: ChunkRow) -> dict[str, object]:
         "page_end": chunk.page_end,
         "headings": json.dumps(chunk.headings, ensure_ascii=False),
         "encoding_hash": chunk.encoding_hash,
+        "findings": findings_values(findings),
     }
 
 

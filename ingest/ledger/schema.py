@@ -49,6 +49,10 @@ versions = Table(
     Column("characters", BigInteger, nullable=False),
     Column("created_at", String(32), nullable=False),  # UTC, ISO 8601
     Column("superseded_at", String(32)),  # UTC, ISO 8601
+    Column("screener", String),  # id of the screener that screened it last, null: none ever did
+    Column("screening_failed", Text),  # JSON list: detectors that failed
+    Column("findings", Text),  # JSON list: all that was found, as `rows.finding_values`
+    Column("peaks", Text),  # JSON object: kind to the highest score of its findings
     Index("versions_by_state", "state"),
 )
 
@@ -65,6 +69,7 @@ chunks = Table(
     Column("page_end", Integer),
     Column("headings", Text, nullable=False),  # JSON list, from the highest down
     Column("encoding_hash", String(64), nullable=False),  # of the text that the encoder sees
+    Column("findings", Text, nullable=False, server_default="[]"),  # of its version, those that a reader of it meets
     UniqueConstraint("document", "version", "ordinal"),
     Index("chunks_by_encoding", "encoding_hash"),
 )

@@ -15,17 +15,15 @@ the composition root read the ledger directly, and `retrieval` hands nothing on 
 from __future__ import annotations
 
 import re
-import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from ingest.elements import HiddenText
-from ingest.errors import BadInput, DependencyDown
+from ingest.errors import BadInput
+from ingest.ledger.engine import open_engine
 from ingest.ledger.rows import (
     EncodingRow,
     PassageRow,
@@ -39,21 +37,22 @@ from ingest.ledger.rows import (
     document_values,
     encoding_row,
     encoding_values,
+    findings_by_chunk,
+    findings_values,
     hidden_values,
     parse_tags,
     passage_row,
+    screening_values,
     token_row,
     version_row,
     version_values,
 )
 from ingest.ledger.schema import chunks, documents, encodings, facts, hidden_texts, versions
+from ingest.screening import Screening
 from ingest.tags import AccessTags
 
-SCHEMA_REVISION: Final = "0001"  # the newest migration
-_WAIT_S: Final = 30.0  # for another process that writes
 _IN_CLAUSE: Final = 500  # values in one IN list, below SQLite's limit on variables
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")  # in no name that the ledger holds
-_MIGRATION_LOCK: Final = 0x67726F756E64  # any number that nobody else locks
 
 
 class Ledger:
@@ -173,7 +172,7 @@ class Ledger:
         with self._writing.begin() as db:
             _insert_missing(db, documents, [document_values(item, tenant) for item in staged])
             db.execute(sa.insert(versions), [version_values(item.version) for item in staged])
-            rows = [chunk_values(item.version, chunk) for item in staged for chunk in item.chunks]
+            rows = [values for item in staged for values in _chunk_rows(item)]
             if rows:
                 db.execute(sa.insert(chunks), rows)
             hidden = [hidden_values(item.version, n, text) for item in staged for n, text in enumerate(item.hidden)]
@@ -234,6 +233,61 @@ class Ledger:
         )
         with self._engine.connect() as db:
             return [(row.document, row.number) for row in db.execute(query)]
+
+    # -- screening
+
+    def outdated_screenings(
+        self, screener: str | None, *, after: tuple[str, int] = ("", 0), limit: int = 500
+    ) -> list[tuple[str, int]]:
+        """Key and number of staged and current versions that this screener has not seen, or that a detector failed on.
+
+        Sorted, at most `limit` of them, beyond `after`; with None, whichever screener saw them.
+        """
+        key, number = after
+        beyond = sa.and_(versions.c.document == key, versions.c.number > number)
+        query = (
+            sa.select(versions.c.document, versions.c.number)
+            .join(documents, documents.c.key == versions.c.document)
+            .where(versions.c.state.in_(("staged", "current")), documents.c.deleting == 0)
+            .where(sa.or_(versions.c.document > key, beyond))
+            .order_by(versions.c.document, versions.c.number)
+            .limit(limit)
+        )
+        if screener is not None:
+            query = query.where(_outdated(screener))
+        with self._engine.connect() as db:
+            return [(row.document, row.number) for row in db.execute(query)]
+
+    def save_screening(self, staged: StagedVersion, screening: Screening) -> None:
+        """Keep what a new screening of a version found in place of what the one before had; true for readers at once.
+
+        A version that has gone meanwhile stays gone.
+        """
+        row = staged.version
+        found = findings_by_chunk(row.text, screening.findings, staged.chunks)
+        with self._writing.begin() as db:
+            same = (versions.c.document == row.key, versions.c.number == row.number)
+            db.execute(sa.update(versions).where(*same).values(**screening_values(screening)))
+            mine = (chunks.c.document == row.key, chunks.c.version == row.number)
+            db.execute(sa.update(chunks).where(*mine, chunks.c.findings != "[]").values(findings="[]"))
+            for chunk_id, findings in found.items():
+                db.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(findings=findings_values(findings)))
+
+    def screening_counts(self, screener: str) -> dict[str, int]:
+        """How many current versions were never screened, by another screener, with a failure, and with findings."""
+        current = (
+            sa.select(sa.func.count())
+            .select_from(versions.join(documents, documents.c.key == versions.c.document))
+            .where(versions.c.state == "current", documents.c.deleting == 0)
+        )
+        named = {
+            "unscreened": versions.c.screener.is_(None),
+            "older_screener": versions.c.screener != screener,
+            "failed": versions.c.screening_failed != "[]",
+            "with_findings": versions.c.peaks != "{}",
+        }
+        with self._engine.connect() as db:
+            return {name: int(db.scalar(current.where(clause)) or 0) for name, clause in named.items()}
 
     # -- access
 
@@ -330,6 +384,10 @@ class Ledger:
                 versions.c.state,
                 versions.c.title,
                 versions.c.tags,
+                versions.c.media_type,
+                versions.c.screener,
+                versions.c.screening_failed,
+                versions.c.peaks,
                 latest.c.tags.label("current_tags"),
                 sa.func.substr(versions.c.text, chunks.c.start + 1, chunks.c.end - chunks.c.start).label("slice"),
             )
@@ -403,114 +461,8 @@ class Ledger:
 
 
 def open_ledger(url: str) -> Ledger:
-    """Open the ledger at an SQLAlchemy URL and bring its schema up to date.
-
-    Raises BadInput for a URL that names no database or a driver that is not installed, DependencyDown when the
-    database cannot be reached, does not count characters, or was made by a newer Groundwire.
-    """
-    engine = _engine(url)
-    try:
-        with engine.execution_options(immediate=True).begin() as db:
-            if db.dialect.name == "postgresql":
-                _check_postgres(db)
-            _migrate(db)
-    except sa.exc.OperationalError as error:  # no connection, no event
-        raise _down(error.orig) from error
-    return Ledger(engine)
-
-
-def _engine(url: str) -> sa.Engine:
-    try:
-        if url.startswith("sqlite"):
-            engine = sa.create_engine(url, connect_args={"timeout": _WAIT_S})
-            sa.event.listen(engine, "connect", _prepare_sqlite)
-            sa.event.listen(engine, "begin", _begin_sqlite)
-        else:
-            options = {"connect_timeout": 10, "client_encoding": "utf8"}
-            engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        cause = f"The URL of the ledger cannot be used ({type(error).__name__})."
-        step = "Write postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, and install `groundwire[postgres]`."
-        raise BadInput("database_url", "bad_database_url", cause, step) from error
-    sa.event.listen(engine, "handle_error", _explain)
-    return engine
-
-
-def _check_postgres(db: sa.Connection) -> None:
-    """Offsets count characters, so the database must; and processes that start together migrate one by one."""
-    encoding = db.scalar(sa.text("SHOW server_encoding"))
-    if encoding != "UTF8":
-        cause = f"The database has the encoding {encoding}, in which places in a text cannot be counted."
-        raise DependencyDown("ledger", "ledger_encoding", cause, "Make it with CREATE DATABASE … ENCODING 'UTF8'.")
-    db.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    _use_wal(connection)
-    connection.isolation_level = None  # transactions begin where SQLAlchemy says, schema changes included
-    for pragma in (
-        "synchronous=FULL",  # the index is flushed before a version settles: the ledger must not forget it
-        "foreign_keys=ON",
-        "secure_delete=ON",  # a deleted source leaves no readable bytes in the file
-        "cache_size=-32768",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _use_wal(connection: Any) -> None:
-    """Two first openings at once refuse each other at the change to WAL, for which SQLite does not wait by itself."""
-    last = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > last:
-                raise
-            time.sleep(0.01)
-
-
-def _begin_sqlite(db: sa.Connection) -> None:
-    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("immediate") else "BEGIN")
-
-
-def _explain(context: sa.engine.ExceptionContext) -> BaseException | None:
-    """What SQLAlchemy raises in place of its own error."""
-    if isinstance(context.sqlalchemy_exception, sa.exc.OperationalError) or context.is_disconnect:
-        return _down(context.original_exception)
-    return None
-
-
-def _down(error: BaseException | None) -> DependencyDown:
-    return DependencyDown(
-        "ledger",
-        "ledger_down",
-        f"The ledger cannot be used ({error}).",
-        "Check that the database runs, that its folder can be written and that the disk is not full.",
-    )
-
-
-def _migrate(db: sa.Connection) -> None:
-    known = sa.inspect(db).has_table("alembic_version")
-    revision = db.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
-    if revision == SCHEMA_REVISION:
-        return
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = db
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise DependencyDown(
-            str(revision),
-            "newer_ledger",
-            f"The ledger has a schema that this version does not know ({error}).",
-            "Use the version of Groundwire that wrote it, or a newer one.",
-        ) from error
+    """The ledger in the database at an SQLAlchemy URL. Raises what `ingest.ledger.engine.open_engine` raises."""
+    return Ledger(open_engine(url))
 
 
 def _slices(values: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -530,6 +482,16 @@ def _insert_missing(db: sa.Connection, table: sa.Table, rows: list[dict[str, obj
     else:
         from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
     db.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def _outdated(screener: str) -> sa.ColumnElement[bool]:
+    return sa.or_(versions.c.screener.is_(None), versions.c.screener != screener, versions.c.screening_failed != "[]")
+
+
+def _chunk_rows(item: StagedVersion) -> list[dict[str, object]]:
+    row = item.version
+    found = findings_by_chunk(row.text, row.screening.findings, item.chunks) if row.screening else {}
+    return [chunk_values(row, chunk, found.get(chunk.id, ())) for chunk in item.chunks]
 
 
 def _drop_chunks(db: sa.Connection, which: sa.ColumnElement[bool] | sa.Exists) -> None:
@@ -554,7 +516,7 @@ def _drop_chunks(db: sa.Connection, which: sa.ColumnElement[bool] | sa.Exists) -
 
 
 def _select_versions(*, text: bool) -> sa.Select[Any]:
-    columns = [c for c in versions.c if text or c.name != "text"]
+    columns = [c for c in versions.c if text or c.name not in ("text", "findings")]
     return sa.select(documents.c.key, documents.c.id, documents.c.source_uri, *columns).join(
         documents, documents.c.key == versions.c.document
     )

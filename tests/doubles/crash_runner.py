@@ -135,6 +135,8 @@ def main() -> None:
     services = importlib.import_module("orchestrator.services")
     encoder = importlib.import_module("tests.doubles.encoder").HashEncoder()
     services._open_encoder = lambda _: encoder  # the model's weights are not what dies here
+    screener = importlib.import_module("tests.doubles.screener").MarkScreener()
+    services._open_screener = lambda: screener
     for line in sys.stdin:
         sys.stdout.write(json.dumps(obey(json.loads(line))) + "\n")
         sys.stdout.flush()

@@ -16,15 +16,17 @@ from orchestrator.services import Services, open_services
 from orchestrator.settings import Settings
 from retrieval.access import Principal
 from tests.doubles.encoder import HashEncoder
+from tests.doubles.screener import MarkScreener
 
 Open = Callable[..., AbstractAsyncContextManager[Services]]
 
 
 @pytest.fixture
 def hash_encoder(monkeypatch: pytest.MonkeyPatch) -> HashEncoder:
-    """Stands in for the model where its meaning does not matter."""
+    """Stands in for the model where its meaning does not matter, and with it a screener that needs none."""
     encoder = HashEncoder()
     monkeypatch.setattr(orchestrator.services, "_open_encoder", lambda _: encoder)
+    monkeypatch.setattr(orchestrator.services, "_open_screener", MarkScreener)
     return encoder
 
 

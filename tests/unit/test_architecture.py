@@ -22,9 +22,10 @@ ADAPTERS = {
     "PIL": {"ingest/parsers/image.py"},
     "Stemmer": {"ingest/terms.py"},
     "alembic": {
-        "ingest/ledger/store.py",
+        "ingest/ledger/engine.py",
         "ingest/ledger/migrations/env.py",
         "ingest/ledger/migrations/versions/v0001_documents.py",
+        "ingest/ledger/migrations/versions/v0002_screening.py",
     },
     "charset_normalizer": {"ingest/charset.py"},
     "cssselect": {"ingest/parsers/css.py"},
@@ -44,9 +45,11 @@ ADAPTERS = {
     "safetensors": {"ingest/encoders/openvino_encoder.py", "ingest/encoders/torch_encoder.py"},
     "sentence_transformers": {"ingest/encoders/torch_encoder.py"},
     "sqlalchemy": {
+        "ingest/ledger/engine.py",
         "ingest/ledger/schema.py",
         "ingest/ledger/store.py",
         "ingest/ledger/migrations/versions/v0001_documents.py",
+        "ingest/ledger/migrations/versions/v0002_screening.py",
     },
     "tokenizers": {"ingest/encoders/tokens.py"},
     "torch": {"ingest/encoders/torch_encoder.py"},

@@ -1,4 +1,4 @@
-"""Alembic's entry: applies the migrations on the connection that `ingest.ledger.store` hands over."""
+"""Alembic's entry: applies the migrations on the connection that `ingest.ledger.engine` hands over."""
 
 from __future__ import annotations
 

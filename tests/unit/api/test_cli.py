@@ -18,6 +18,7 @@ import orchestrator.services
 from api.cli import main
 from orchestrator.home import Home
 from tests.doubles.encoder import HashEncoder
+from tests.doubles.screener import MarkScreener
 
 ROOT = Path(__file__).parents[3]
 RECORDS = [
@@ -54,6 +55,7 @@ def groundwire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     """Runs commands in this process, over a home of the test's own; whoever runs them is ann."""
     encoder = HashEncoder()
     monkeypatch.setattr(orchestrator.services, "_open_encoder", lambda _: encoder)
+    monkeypatch.setattr(orchestrator.services, "_open_screener", MarkScreener)
     monkeypatch.setenv("GROUNDWIRE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GROUNDWIRE_WORKERS", "1")
     monkeypatch.setenv("LOGNAME", "ann")
@@ -332,7 +334,9 @@ def test_serving_in_a_way_that_cannot_be_is_refused(groundwire: Run, options: tu
     assert error_of(groundwire("serve", *options, "--port", "0", "--json"), 2)["code"] == code
 
 
-@pytest.mark.parametrize("command", ["ingest", "search", "ask", "access", "documents", "serve", "reindex", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["ingest", "search", "ask", "access", "documents", "serve", "reindex", "rescan", "doctor"]
+)
 def test_every_command_explains_itself(groundwire: Run, command: str) -> None:
     """`--help` of each is 0 and begins with its usage."""
     outcome = groundwire(command, "--help")

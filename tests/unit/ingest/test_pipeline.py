@@ -17,6 +17,7 @@ from ingest.report import IngestReport
 from ingest.sources import discover
 from ingest.tags import AccessTags
 from tests.doubles.encoder import HashEncoder
+from tests.doubles.screener import MarkScreener
 
 
 class MemorySink:
@@ -57,11 +58,12 @@ class Bench:
         self.ledger = ledger
         self.sink = MemorySink()
         self.encoder = HashEncoder()
+        self.screener = MarkScreener()
         self.config = PipelineConfig(workers=1, batch_chunks=4)
 
     @property
     def pipeline(self) -> Pipeline:
-        return Pipeline(self.ledger, self.encoder, self.sink, self.config)
+        return Pipeline(self.ledger, self.encoder, self.sink, self.config, self.screener)
 
     def write(self, name: str, content: str) -> Path:
         path = self.folder / name

@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 
 from ingest.encoder import TokenVectors
 from ingest.errors import BadInput
+from ingest.ledger.rows import ChunkScreening
 from ingest.tags import AccessTags, Classification
 from retrieval.access import Principal, ReadScope, read_scope
 from retrieval.chunk_index import chunk_points, index_config, of_document
 from retrieval.edge import open_edge
 from retrieval.evidence import Hit, Passage
 from retrieval.index import Delete, Upsert, VectorIndex
+from retrieval.sanitising import Sanitised
 from retrieval.search import Retriever
 from tests.doubles.encoder import HashEncoder
 
@@ -94,7 +96,7 @@ class Shelf:
             for n in range(len(document.chunks)):
                 self.library.passages_by_id.pop(_id(document, n), None)
 
-    def search(self, question: str, scope: ReadScope = READER, **options: Any) -> list[Hit]:
+    def search(self, question: str, scope: ReadScope = READER, **options: Any) -> Sanitised:
         return self.loop.run_until_complete(self.retriever.search(question, scope, **options))
 
 
@@ -135,6 +137,7 @@ def _passage(document: Document, chunk_id: str, text: str) -> Passage:
         page=None,
         page_end=None,
         headings=(),
+        screening=ChunkScreening(screener="none", failed=(), findings=(), peaks={}),
     )
 
 
@@ -212,7 +215,7 @@ def test_questions_that_cannot_be_asked(shelf: Shelf, question: str, code: str) 
 
 def test_whoever_may_read_nothing_finds_nothing(shelf: Shelf) -> None:
     """Another tenant's reader gets no hit and no error."""
-    assert shelf.search("revenue", read_scope(Principal(subject="eve", tenant="other"))) == []
+    assert not shelf.search("revenue", read_scope(Principal(subject="eve", tenant="other")))
 
 
 def test_what_the_library_does_not_give_is_dropped(shelf: Shelf) -> None:
