@@ -24,7 +24,6 @@ class _Sign:
     """One family of delimiters."""
 
     pattern: re.Pattern[str]
-    triggers: tuple[str, ...]  # without one of these, lower case, the pattern need not be tried
     score: float
     repeated: float  # the score where two different ones of the family stand near each other
     reason: str
@@ -45,21 +44,18 @@ _BOUNDED: Final = (
 _SIGNS: Final = (
     _Sign(
         re.compile(r"<\|[a-zA-Z][\w ]{1,30}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"),
-        ("<|", "<｜", "_of_turn>", "inst]", "sys>>"),
         0.93,
         0.98,
         "A sign of a chat template stands here, as if another turn began.",
     ),
     _Sign(
         re.compile(r"\[/?(?:SYSTEM|ASSISTANT|USER|ADMIN|DEVELOPER|INSTRUCTIONS?|SYS)(?: [A-Z]{2,12}){0,2}\]"),
-        ("[system", "[/system", "[assistant", "[user", "[/user", "[admin", "[developer", "[instruction", "[sys]"),
         0.8,
         0.93,
         "A bracketed role stands here, as if another turn began.",
     ),
     _Sign(
         re.compile(r"\n[ \t]{0,3}#{2,4} ?(?:Instruction|Response|Input|System|Human|User|Assistant):?[ \t]{0,9}(?=\n)"),
-        ("##",),
         0.45,
         0.85,
         "A heading of an instruction template stands here, as if another turn began.",
@@ -70,28 +66,24 @@ _SIGNS: Final = (
             r"(?=[ \t*_]{0,4}\S)",
             re.I,
         ),
-        (":",),
         0.35,
         0.8,
         "A line begins with a role, as a turn of a conversation with a model does.",
     ),
     _Sign(
         re.compile(rf"</?{_TAGS}(?: [^<>\n]{{1,80}})?/?>", re.I),
-        ("<",),
         0.6,
         0.75,
         "A tag that prompts put around instructions or documents stands here.",
     ),
     _Sign(
         re.compile(rf"\n[^\w\n]{{0,12}}{_EDGE}{_BOUNDED}[^\w\n]{{0,12}}(?=\n)", re.I),
-        ("end", "begin", "start", "stop"),
         0.7,
         0.9,
         "A line claims that the prompt, the context or the document ends or begins here.",
     ),
     _Sign(
         re.compile(rf"[-=#*~_<\[(]{{2}}[ \t]{{0,9}}{_EDGE}{_BOUNDED}\b", re.I),
-        ("end", "begin", "start", "stop"),
         0.7,
         0.9,
         "A line claims that the prompt, the context or the document ends or begins here.",
@@ -101,7 +93,6 @@ _SIGNS: Final = (
             r"[EBS](?<!\w.)(?:ND|EGIN|TART|TOP)(?:NING)? (?:OF )?(?:THE )?[A-Z ]{0,20}"
             r"(?:PROMPT|CONTEXT|INSTRUCTIONS?|DOCUMENTS?|CONVERSATION|INPUT|MESSAGE)\b"
         ),
-        ("end ", "begin", "start ", "stop "),
         0.7,
         0.9,
         "Capitals claim that the prompt, the context or the document ends or begins here.",
@@ -112,23 +103,6 @@ _SIGNS: Final = (
             r"[\])]? ?[:=>]|(?:observation|action|action input|thought|final answer):)",
             re.I,
         ),
-        (
-            " result",
-            "_result",
-            " call",
-            "_call",
-            " output",
-            "_output",
-            " response",
-            "_response",
-            " return",
-            "_return",
-            "observation:",
-            "action:",
-            "action input:",
-            "thought:",
-            "final answer:",
-        ),
         0.5,
         0.8,
         "A line pretends to be the call or the result of a tool.",
@@ -138,7 +112,6 @@ _SIGNS: Final = (
             r"[\"'](?:role|from|author)[\"']\s{0,8}:\s{0,8}[\"'](?:system|developer|assistant|tool|user|human|gpt)[\"']",
             re.I,
         ),
-        ('role"', "role'", 'from"', "from'", 'author"', "author'"),
         0.75,
         0.9,
         "A message of a chat protocol stands here, with its role.",
@@ -151,11 +124,7 @@ _INLINE = re.compile(r"``[^`\n]{1,400}``|`[^`\n]{1,400}`")
 def find(text: str) -> list[Finding]:
     """The made-up delimiters of `text`, by place. Time is linear in its length."""
     lines = f"\n{text}\n"  # a pattern of a line begins with its line end: searched for as fast as one letter
-    folded = lines.lower()
-    found: list[tuple[re.Match[str], _Sign]] = []
-    for sign in _SIGNS:
-        if any(trigger in folded for trigger in sign.triggers):
-            found += [(match, sign) for match in sign.pattern.finditer(lines)]
+    found = [(match, sign) for sign in _SIGNS for match in sign.pattern.finditer(lines)]
     if not found:
         return []
     code = code_spans(lines)

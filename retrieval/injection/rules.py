@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
@@ -135,21 +135,25 @@ _COMMON: Final = (
 )
 
 
-def _keyed() -> tuple[tuple[int, tuple[_Order, ...]], ...]:
-    """The orders of more than one step by their rarest class."""
-    keyed: dict[int, list[_Order]] = {}
+def _by_class() -> dict[int, tuple[_Order, ...]]:
+    """The orders of more than one step by the classes of their rarest step."""
+    found: dict[int, list[_Order]] = {}
     for name, patterns in _ORDERS.items():
         for pattern in patterns:
             steps = tuple(int(step) for step in pattern[::2])
             if len(steps) > 1:
                 order = _Order(_COLUMN[name], steps, tuple(int(gap) for gap in pattern[1::2]))
-                key = next((step for step in reversed(steps) if not step & _COMMON), steps[0])
-                keyed.setdefault(key, []).append(order)
-    return tuple((key, tuple(orders)) for key, orders in keyed.items())
+                rarest = next((step for step in reversed(steps) if not step & _COMMON), steps[0])
+                for single in W:
+                    if rarest & single:
+                        found.setdefault(int(single), []).append(order)
+    return {single: tuple(orders) for single, orders in found.items()}
 
 
-_KEYED: Final = _keyed()
-_NAMED: Final = tuple((int(steps[0][0]), _COLUMN[name]) for name, steps in _ORDERS.items() if len(steps[0]) == 1)
+_BY_CLASS: Final = _by_class()
+_ORDERING: Final = sum(_BY_CLASS)
+_BY_NAME: Final = {int(patterns[0][0]): _COLUMN[name] for name, patterns in _ORDERS.items() if len(patterns[0]) == 1}
+_NAMING: Final = sum(_BY_NAME)
 _WORD = re.compile(r"[\w'’@]+")
 _ASCII_WORD = re.compile(r"[a-z0-9_'@]+")
 _URL = re.compile(r"https?://[^\s<>\"')\]]+")
@@ -258,9 +262,12 @@ def _inside_masks(folded: str) -> tuple[list[int], list[str]]:
 def _orders(masks: list[int]) -> set[int]:
     """The columns of the orders that the words spell."""
     present = reduce(or_, masks, 0)
-    columns = {column for named, column in _NAMED if present & named}
+    columns = {_BY_NAME[single] for single in _bits(present & _NAMING)}
     candidates = [
-        order for key, orders in _KEYED if present & key for order in orders if all(map(present.__and__, order.steps))
+        order
+        for single in _bits(present & _ORDERING)
+        for order in _BY_CLASS[single]
+        if all(map(present.__and__, order.steps))
     ]
     if not candidates:
         return columns
@@ -272,6 +279,12 @@ def _orders(masks: list[int]) -> set[int]:
         if order.column not in columns and _holds(order, places, present):
             columns.add(order.column)
     return columns
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        yield mask & -mask
+        mask &= mask - 1
 
 
 def _holds(order: _Order, places: dict[int, int], present: int) -> bool:
