@@ -189,12 +189,19 @@ def _similarity(encoding: QueryEncoding, hits: Sequence[Hit], sentences: Sequenc
     for rank, hit in enumerate(hits):
         if hit.tokens is None or not len(hit.tokens.bits):
             continue
-        _, offset = encoder_input(hit.passage.title, hit.passage.headings, hit.passage.text)
-        starts = hit.tokens.starts + (hit.passage.start - offset)
+        starts = token_places(hit)
         columns = [column for column, sentence in enumerate(sentences) if sentence.rank == rank]
         bounds = np.array([(sentences[column].start, sentences[column].end) for column in columns], np.int64)
         out[columns] = max_sim_segments(encoding, hit.tokens.bits, np.searchsorted(starts, bounds.reshape(-1, 2)))
     return out
+
+
+def token_places(hit: Hit) -> NDArray[np.int64]:
+    """Where in the stored text each token of the hit begins [tokens]; those of title and headings lie before it."""
+    if hit.tokens is None:
+        return np.zeros(0, np.int64)
+    _, offset = encoder_input(hit.passage.title, hit.passage.headings, hit.passage.text)
+    return hit.tokens.starts.astype(np.int64) + (hit.passage.start - offset)
 
 
 def _pool_idf(question_terms: Sequence[str], sentences: Sequence[Sentence]) -> dict[str, float]:
@@ -250,6 +257,15 @@ def _standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 # Claims
 
+
+def rendered_row(header: str, row: str) -> str:
+    """A row of a table with the names of its columns, "Name: cell; ..."; empty when they are not of one table."""
+    names, cells = _cells(header), _cells(row)
+    if not _is_row(row) or len(names) != len(cells):
+        return ""
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell)
+
+
 _NEEDS_SUBJECT: Final = re.compile(
     r"(?:it|its|they|their|them|he|his|she|her|this|these|those|that|such|both|es|sie|er|diese[rsmn]?|il|elle|ils|elles"
     r"|ce|cette|ces|ello|ellos|ellas|esta?o?s?)\b",
@@ -262,11 +278,8 @@ def _claim(sentence: Sentence) -> DraftClaim:
     quotes = [Quote(passage=passage, text=sentence.text, start=sentence.start)]
     text = sentence.text
     if _is_row(text) and (header := _table_header(passage)):
-        names, cells = _cells(header), _cells(text)
-        if len(names) == len(cells):
-            text = "; ".join(
-                f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell
-            )
+        if row := rendered_row(header, text):
+            text = row
             quotes.append(Quote(passage=passage, text=header))
     elif _NEEDS_SUBJECT.match(text):
         subject = passage.headings[-1] if passage.headings else passage.title

@@ -1,0 +1,108 @@
+"""What a text denies: the words that stand in the scope of a negation, and how strongly it speaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from ingest.terms import terms
+from orchestrator.citations import negations
+
+MAX_CHARACTERS: Final = 20_000  # of a text that are read, as in `values`
+MOST: Final = 0.6  # of a claim's terms, from which on a sentence is taken to be about the same
+SCOPE: Final = 3  # telling words behind a negation that it denies, up to the end of its clause
+
+_CLAUSE: Final = re.compile(r"[.!?;:,()|\t\n。！？；：、，]|\b(?:but|while|whereas|although|sondern|aber|mais|pero)\b")
+_TOKEN: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_NO_NEGATION: Final = re.compile(r"\b(?:not (?:only|just|merely|least)|nicht nur|no\.(?= ?\d))", re.IGNORECASE)
+# Words that deny without being counted as negations: what they say may be said with "not" as well.
+_DENYING: Final = re.compile(
+    r"\b(?:lack(?:s|ed|ing)?|fail(?:s|ed|ing)?|refus(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|prohibit(?:s|ed)?|forbid\w*"
+    r"|bann?(?:ed|s)?|den(?:y|ies|ied)|reject(?:s|ed)?|absen(?:t|ce)|avoid(?:s|ed)?|prevent(?:s|ed)?|exclud\w+|stop\w*"
+    r"|only|few|little|rather|instead|unable|un\w{4,}|in(?:eligible|valid|active|correct|sufficient|dependent)\w*"
+    r"|impossible|illegal|non-?\w{3,}|\w{3,}less|zero|none|void|expire[ds]?|lapse[ds]?|verboten|unter?sagt|fehl\w+"
+    r"|interdi\w+|prohib\w+)\b",
+    re.IGNORECASE,
+)
+_STRONG: Final = re.compile(
+    r"\b(?:all|every|each|always|must|shall|required|entire|any|everyone|everything|alle|jede[rsnm]?|immer|muss|müssen"
+    r"|tous|toutes|chaque|toujours|doit|todos|todas|cada|siempre|debe)\b|[每都必]",
+    re.IGNORECASE,
+)
+_WEAK: Final = re.compile(
+    r"\b(?:some|several|many|most|few|partly|often|usually|sometimes|may|might|can|could|should|optional(?:ly)?|possibl[ey]"
+    r"|perhaps|likely|probably|reportedly|allegedly|about|around|approximately|nearly|almost|einige|manche|viele|kann"
+    r"|können|vielleicht|quelques|certains|peut|parfois|algunos|puede|quizás)\b|[些可或]",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polarity:
+    """How a text speaks of its words."""
+
+    negations: int  # negating words
+    denying: bool  # whether it denies in another way: "lacks", "unable", "only"
+    affirmed: frozenset[str]  # terms outside of every negation's scope
+    denied: frozenset[str]  # terms within one
+    strong: bool  # says all, always, must
+    weak: bool  # says some, often, may
+
+
+@lru_cache(maxsize=1_024)
+def read_polarity(text: str) -> Polarity:
+    """The polarity of the first `MAX_CHARACTERS` of `text`; any string will do."""
+    text = _NO_NEGATION.sub(" ", text[:MAX_CHARACTERS])
+    count = negations(text)
+    denied: set[str] = set()
+    affirmed: set[str] = set()
+    for clause in _CLAUSE.split(text) if count else [text]:
+        own = terms(clause)
+        within = _scope(clause) if negations(clause) else frozenset[str]()
+        denied |= within
+        affirmed.update(term for term in own if term not in within)
+    return Polarity(
+        negations=count,
+        denying=_DENYING.search(text) is not None,
+        affirmed=frozenset(affirmed),
+        denied=frozenset(denied),
+        strong=_STRONG.search(text) is not None,
+        weak=_WEAK.search(text) is not None,
+    )
+
+
+def negation_differs(claim: Polarity, evidence: Iterable[Polarity]) -> bool:
+    """Whether claim and evidence deny different things.
+
+    Either the claim denies and nothing in the evidence does; or a sentence that says most of what the claim says denies
+    a word that the claim and no other sentence affirms.
+    """
+    held = list(evidence)
+    if claim.negations:
+        return not any(one.negations or one.denying for one in held)
+    if claim.denying:
+        return False
+    affirmed = frozenset[str]().union(*(one.affirmed for one in held))
+    said = (one for one in held if one.denied and _share(claim.affirmed, one) >= MOST)
+    return any((claim.affirmed & one.denied) - affirmed for one in said)
+
+
+def _share(wanted: frozenset[str], held: Polarity) -> float:
+    return len(wanted & (held.affirmed | held.denied)) / max(1, len(wanted))
+
+
+def _scope(clause: str) -> frozenset[str]:
+    """Terms of a clause that a negation in it denies: the next ones; in other languages than English also the last."""
+    found: list[str] = []
+    words = list(_TOKEN.finditer(clause))
+    for number, word in enumerate(words):
+        if not negations(word[0]):
+            continue
+        after = [term for other in words[number + 1 :] for term in terms(other[0])]
+        found += after[:SCOPE]
+        if word[0].casefold() in ("nicht", "pas", "değil", "niet", "ikke", "inte"):
+            found += [term for other in words[max(0, number - 3) : number] for term in terms(other[0])]
+    return frozenset(found)
