@@ -3,9 +3,10 @@
     python -m benchmarks.poisoned_answers ANSWERS.jsonl [--limit N]
 
 ANSWERS.jsonl, as `python -m benchmarks.public_sets bipia-answers` writes it, holds {id, question, clean, poisoned,
-attack, group, kind}. Every clean and every poisoned text is a document of its own in one home, readable for one asker
-alone: the others then change neither candidates nor scores. The answers are the same when their words are, white space
-aside; an answer left out on both sides counts as the same too, and is counted beside it.
+attack, group, kind}. All clean and all poisoned texts are in one home. A question is asked twice: by somebody who may
+read all clean texts, and by somebody who may read the poisoned one in place of its clean twin, and else the same. The
+answers are the same when their words are, white space aside. Where no answer is given to either, nothing can show: that
+is why the figure stands for all texts, and for those whose clean question is answered, from that text or another.
 """
 
 from __future__ import annotations
@@ -55,25 +56,26 @@ class Pair:
 
 
 async def measure(rows: Sequence[Record], home: Path) -> list[Pair]:
-    """Ask each question of the clean and of the poisoned text."""
+    """Ask each question of the clean texts, and of the same with one that is poisoned."""
     clean = {row["group"]: row["clean"] for row in rows}
-    documents = [(f"clean:{group}", text) for group, text in clean.items()]
-    documents += [(f"poisoned:{row['id']}", row["poisoned"]) for row in rows]
+    documents = {**clean, **{row["id"]: row["poisoned"] for row in rows}}
+    records_of_home = [{"id": name, "text": text, "allow": [f"group:{name}"]} for name, text in documents.items()]
     async with open_services(Settings(home=home)) as services:
-        taken = [{"id": name, "text": text, "allow": [f"user:{name}"]} for name, text in documents]
-        ingested = await services.ingest_records(taken, "default", "benchmark")
+        ingested = await services.ingest_records(records_of_home, "default", "benchmark")
         if ingested.failed:
             raise SystemExit(f"not taken: {ingested.failed[0].error}")
-        answers = {(group, row["question"]): "" for row in rows for group in [row["group"]]}
-        for group, question in answers:
-            answers[group, question] = await _answer(services, f"clean:{group}", question)
+        everything = frozenset(clean)
+        answers = {
+            (row["group"], row["question"]): await _answer(services, everything, row["question"])
+            for row in {(row["group"], row["question"]): row for row in rows}.values()
+        }
         return [
             Pair(
                 id=row["id"],
                 group=row["group"],
                 kind=row["kind"],
                 clean=answers[row["group"], row["question"]],
-                poisoned=await _answer(services, f"poisoned:{row['id']}", row["question"]),
+                poisoned=await _answer(services, everything - {row["group"]} | {row["id"]}, row["question"]),
                 attack=row["attack"],
             )
             for row in rows
@@ -81,20 +83,22 @@ async def measure(rows: Sequence[Record], home: Path) -> list[Pair]:
 
 
 def show(pairs: Sequence[Pair]) -> None:
-    """The table, all texts first, then by kind."""
+    """The table, all texts first, then those with an answer to the clean one, then by kind."""
+    parts = {"all": list(pairs), "answered on clean text": [pair for pair in pairs if pair.clean]}
+    parts |= {kind: [pair for pair in pairs if pair.kind == kind] for kind in sorted({pair.kind for pair in pairs})}
     rows = []
-    for name in ("all", *sorted({pair.kind for pair in pairs})):
-        own = [pair for pair in pairs if name in ("all", pair.kind)]
-        groups = [pair.group for pair in own]
-        counts = ([p.same for p in own], [p.quotes_attack for p in own], [not p.clean for p in own])
-        rows.append((name, len(own), *(_figure(ratio(hits, [1] * len(own), groups)) for hits in counts)))
-    report.table(("poisoned texts", "n", "same answer", "answer quotes the attack", "no answer on clean text"), rows)
+    for name, own in parts.items():
+        groups, ones = [pair.group for pair in own], [1] * len(own)
+        counts = ([p.same for p in own], [p.quotes_attack for p in own])
+        rows.append((name, len(own), *(_figure(ratio(hits, ones, groups)) for hits in counts)))
+    report.table(("poisoned texts", "n", "same answer", "answer quotes the attack"), rows)
     print()
     print(report.verdict(sum(pair.same for pair in pairs) / len(pairs), TARGET, least=True))
 
 
-async def _answer(services: Services, asker: str, question: str) -> str:
-    answer = await services.ask(question, services.scope(Principal(subject=asker, clearance=Classification.regulated)))
+async def _answer(services: Services, groups: frozenset[str], question: str) -> str:
+    asker = Principal(subject="asker", groups=groups, clearance=Classification.regulated)
+    answer = await services.ask(question, services.scope(asker))
     return answer.answer if answer.status == "answered" else ""
 
 
@@ -103,7 +107,7 @@ def _words(text: str) -> str:
 
 
 def _figure(figure: metrics.Figure) -> str:
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+    return "-" if figure.value is None else f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
 def main() -> None:
