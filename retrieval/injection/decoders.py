@@ -10,7 +10,7 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -85,7 +85,7 @@ def _escapes(piece: str) -> str:
 
 
 def _morse(piece: str) -> str:
-    words = re.split(r"\s*[/|]\s*|\s{2,}", piece.translate(_DOTS_AND_DASHES))
+    words = re.split(r"\s*[/|]\s*|\s{2,}", piece)
     return " ".join("".join(_MORSE.get(sign, "?") for sign in word.split()) for word in words)
 
 
@@ -94,7 +94,6 @@ def _text(raw: bytes) -> str:
 
 
 _STANDARD: Final = str.maketrans("-_", "+/")
-_DOTS_AND_DASHES: Final = str.maketrans("·•–−_", "..---")
 _MORSE: Final = dict(
     zip(
         ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
@@ -110,17 +109,15 @@ _LONG: Final = (  # tried only on words of at least `_SHORTEST` characters
     _Encoding(re.compile(r"[A-Z2-7]{16,}={0,6}"), "", _base32),
     _Encoding(re.compile(r"[0-9a-fA-F]{16,}"), "", _hex),
     _Encoding(re.compile(r"[01]{32,}"), "", _binary),
+    _Encoding(re.compile(r"(?<![^\s%=?&/])[^\s%=?&/]{0,40}(?:%[0-9A-Fa-f]{2}[^\s%]{0,60}){3,}"), "%", unquote),
 )
 _SHORT: Final = (
     _Encoding(re.compile(rf"{_ESCAPE}(?:[ ,]?{_ESCAPE}){{3,}}"), "\\", _escapes),
     _Encoding(re.compile(rf"{_ENTITY}(?:[ ,]?{_ENTITY}){{3,}}"), "&#", html.unescape),
-    _Encoding(
-        re.compile(r"[^\s%=?&/]{0,40}%[0-9A-Fa-f]{2}(?:[^\s%]{0,60}%[0-9A-Fa-f]{2}){2,}[^\s%]{0,60}"), "%", unquote
-    ),
-    _Encoding(re.compile(rf"(?:0x)?[2-7][0-9a-fA-F](?:{_GAP}(?:0x)?(?:[2-7][0-9a-fA-F]|0[aA])){{7,}}"), "6", _hex),
-    _Encoding(re.compile(rf"[01]{{8}}(?:{_GAP}[01]{{8}}){{3,}}"), "01", _binary),
-    _Encoding(re.compile(rf"\d{{2,3}}(?:{_GAP}\d{{2,3}}){{7,}}"), "1", _decimal),
-    _Encoding(re.compile(r"[.·•–−_-]{1,6}(?:[ /|\n]{1,3}[.·•–−_-]{1,6}){7,}"), " ", _morse),
+    _Encoding(re.compile(rf"[2-7][0-9a-fA-F](?:{_GAP}(?:0x)?(?:[2-7][0-9a-fA-F]|0[aA])){{7,}}"), "6", _hex),
+    _Encoding(re.compile(rf"[01][01]{{7}}(?:{_GAP}[01]{{8}}){{3,}}"), "01", _binary),
+    _Encoding(re.compile(rf"[1-9][0-9]{{1,2}}(?:{_GAP}[1-9][0-9]{{1,2}}){{7,}}"), "1", _decimal),
+    _Encoding(re.compile(r"[.-][.-]{0,5}(?:[ /|\n]{1,3}[.-]{1,6}){7,}"), ".-", _morse),
 )
 
 
@@ -174,7 +171,7 @@ def _score(decoded: str, levels: int, limits: DecoderLimits) -> float:
     """How suspicious a decoded text is, itself or what is encoded in it; 0 where it is not readable or harmless."""
     if not _is_readable(decoded):
         return 0.0
-    if looks_like_order(decoded):
+    if (" " in decoded or not decoded.isascii()) and looks_like_order(decoded):
         return _SCORES["order"]
     inner = (
         max((_score(more, levels - 1, limits) for *_, more in _pieces(decoded, limits)), default=0.0) if levels else 0.0
@@ -195,10 +192,10 @@ def _is_readable(text: str) -> bool:
 def _pieces(text: str, limits: DecoderLimits) -> Iterator[tuple[int, int, str]]:
     """What may be encoded in `text`, with its place, decoded."""
     words = text.split()
+    in_long, in_short = ([encoding for encoding in some if encoding.trigger in text] for some in (_LONG, _SHORT))
     for start, end in _long_words(text, words):
-        yield from _decoded(text, start, end, _LONG, limits)
-    short = [encoding for encoding in _SHORT if encoding.trigger in text]
-    yield from _decoded(text, 0, len(text), short, limits)
+        yield from _decoded(text, start, end, in_long, limits)
+    yield from _decoded(text, 0, len(text), in_short, limits)
     if not _CIPHERED.isdisjoint(words):
         yield from _deciphered(text, limits)
 
@@ -220,7 +217,7 @@ def _long_words(text: str, words: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def _decoded(
-    text: str, first: int, last: int, encodings: Iterable[_Encoding], limits: DecoderLimits
+    text: str, first: int, last: int, encodings: list[_Encoding], limits: DecoderLimits
 ) -> Iterator[tuple[int, int, str]]:
     """The pieces of `text[first:last]` that one of the encodings could have made, decoded."""
     for encoding in encodings:

@@ -83,7 +83,7 @@ _SIGNS: Final = (
         "A line claims that the prompt, the context or the document ends or begins here.",
     ),
     _Sign(
-        re.compile(rf"[-=#*~_<\[(]{{2}}[ \t]{{0,9}}{_EDGE}{_BOUNDED}\b", re.I),
+        re.compile(rf"[-=#*~_<\[(][-=#*~_<\[(][ \t]{{0,9}}{_EDGE}{_BOUNDED}\b", re.I),
         0.7,
         0.9,
         "A line claims that the prompt, the context or the document ends or begins here.",

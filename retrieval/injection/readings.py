@@ -43,12 +43,16 @@ _WIDE_WORD = re.compile(r"[^\s\x00-\x2f]{1,64}")
 _LEET_SIGN = re.compile(r"[0134578@$!|](?=[A-Za-z])")
 _LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+]{3,24}")
 _SPLIT = re.compile(
-    r"(?P<sign>[ \t\n.\-_*/|~,·•])(?<=[^\W\d_].)(?<![^\W_]..)[^\W\d_](?:(?P=sign)[^\W\d_])+(?![^\W_])", re.DOTALL
+    r"(?P<sign>[ \t\n.\-_*/|~,])[^\W\d_](?P=sign)(?<=[^\W\d_]...)(?<![^\W_]....)[^\W\d_](?:(?P=sign)[^\W\d_])*"
+    r"(?![^\W_])",
+    re.DOTALL,
 )
 _BREAK = re.compile(r"[-_.*~](?<=[A-Za-z].)(?=[A-Za-z])", re.DOTALL)
 _BROKEN = re.compile(r"[A-Za-z]{1,12}(?:[-_.*~][A-Za-z]{1,12}){1,9}")
 _BREAKS = re.compile(r"[-_.*~]")
-_MARKS = re.compile("[\u0334-\u0338\u20d2\u20d3\u20e5]+|[\u0300-\u036f]{3,}")
+_MARKS = re.compile("[\u0300-\u036f\u20d2-\u20e5]+")
+_OVERLAYS: Final = frozenset("\u0334\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5")  # struck through: no language does
+_MOST_MARKS: Final = 2  # on one letter, as Vietnamese has
 _SPLIT_LETTERS: Final = 4  # in a row, each apart, that initials and lists do not have by chance
 _LONGEST: Final = 16  # letters of a word that is looked for
 _COMMON: Final = frozenset(
@@ -226,7 +230,8 @@ def _letters(word: str) -> str:
 def _separators(text: str, touched: list[tuple[int, int]]) -> Iterator[int]:
     """Offsets of the signs that split words: between single letters, and inside of words of the lexicon."""
     for match in _MARKS.finditer(text) if not text.isascii() else ():
-        yield from range(*match.span())
+        if len(match[0]) > _MOST_MARKS or not _OVERLAYS.isdisjoint(match[0]):
+            yield from range(*match.span())
     groups = [(match.start() - 1, text[match.start() - 1 : match.end() : 2]) for match in _SPLIT.finditer(text)]
     certain = any(len(letters) >= _SPLIT_LETTERS and _word_starts(letters) for _, letters in groups)
     for first, letters in groups if certain else ():
