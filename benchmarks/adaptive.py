@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import records, report
 from benchmarks.mutations import Attack, Goal, Host, Space, read_goals
 from evals import metrics
-from evals.injection import SHIPPED_THRESHOLD, LabelledText, Outcome, Span, outcome, ratio, screen_texts
+from evals.injection import LabelledText, Outcome, Span, outcome, ratio, screen_texts
 from ingest.encoders import EncoderConfig, open_encoder
+from retrieval.screening_policy import ScreeningPolicy
 
 if TYPE_CHECKING:
     from ingest.encoder import Encoder
@@ -221,7 +222,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hosts", type=Path, metavar="FILE.jsonl")
     parser.add_argument("--goals", type=int, default=60)
     parser.add_argument("--queries", type=int, default=40)
-    parser.add_argument("--threshold", type=float, default=SHIPPED_THRESHOLD)
+    parser.add_argument("--threshold", type=float, default=ScreeningPolicy().act)
     parser.add_argument("--seed", type=int, default=7)
     return parser.parse_args()
 

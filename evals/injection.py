@@ -23,8 +23,6 @@ from evals.own_home import fingerprint, own_home
 from ingest.errors import BadInput
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ingest.chunker import Chunk, ChunkConfig
     from ingest.chunker import Span as Element
     from ingest.encoder import Encoder
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 Progress = Callable[[str], None]
 
-SHIPPED_THRESHOLD: Final = 0.99
 CHUNKS_AT_ONCE: Final = 1_024  # that are encoded together: about 40 MB of token vectors
 BENIGN_SHARES: Final[Mapping[str, float]] = {"1%": 0.01, "5%": 0.05}  # of benign texts that a threshold may flag
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n\s*|\Z")
@@ -96,34 +93,31 @@ async def evaluate_injection(
     path: Path,
     *,
     context: bool = True,
-    threshold: float = SHIPPED_THRESHOLD,
+    threshold: float | None = None,
     limit: int | None = None,
     progress: Progress = lambda _: None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The report on a set, and what came of each text; findings that score below `threshold` do not count.
 
-    Without `context` texts are screened with no vectors, as stand-alone ones. Raises BadInput for a set of no use.
+    The threshold is by default that from which the settings withhold text. Without `context` texts are screened with no
+    vectors, as stand-alone ones. Raises BadInput for a set of no use.
     """
     from ingest.chunker import ChunkConfig
     from orchestrator.services import open_services
-    from retrieval.injection.screener import InjectionScreener
 
     started = time.monotonic()
-    texts, screener = spread(read_texts(path), limit), InjectionScreener()
-    encoder_id = None
-    if context:
-        async with open_services(own_home(settings, path.stem, [path])) as services:
-            encoder_id = services.encoder.id
-            chunking = ChunkConfig(max_tokens=min(settings.chunk_tokens, services.encoder.max_tokens))
-            screened = screen_texts(screener, texts, services.encoder, chunking, progress=progress)
-    else:
-        screened = screen_texts(screener, texts, progress=progress)
+    texts = spread(read_texts(path), limit)
+    async with open_services(own_home(settings, path.stem, [path])) as services:
+        encoder = services.encoder if context else None
+        chunking = ChunkConfig(max_tokens=min(settings.chunk_tokens, services.encoder.max_tokens))
+        screened = screen_texts(services.screener, texts, encoder, chunking, progress=progress)
+        least = services.policy.act if threshold is None else threshold
     progress("intervals")
-    report = summarise(screened, threshold) | {
+    report = summarise(screened, least) | {
         "set": path.stem,
         "revision": fingerprint([path]),
-        "screener": screener.id,
-        "encoder": encoder_id,
+        "screener": services.screener.id,
+        "encoder": encoder.id if encoder else None,
         "seconds": round(time.monotonic() - started, 1),
     }
     return report, [case_json(*pair) for pair in zip(screened.texts, screened.screenings, strict=True)]
@@ -273,8 +267,8 @@ def ratio(hits: Sequence[float], totals: Sequence[float], groups: Sequence[str])
         return metrics.NOTHING
     names = np.asarray(groups)[whole > 0]
     _, numbers = np.unique(names, return_inverse=True)
-    parts: NDArray[np.float64] = np.bincount(numbers, weights=part)
-    wholes: NDArray[np.float64] = np.bincount(numbers, weights=whole[whole > 0])
+    parts = np.bincount(numbers, weights=part)
+    wholes = np.bincount(numbers, weights=whole[whole > 0])
     value = float(parts.sum() / wholes.sum())
     if value in (0.0, 1.0):
         return metrics.share([value == 1.0] * len(parts))

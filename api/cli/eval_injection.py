@@ -25,7 +25,9 @@ _FIGURES = ("recall", "found", "span_recall", "false_positive_rate", "clean_text
     help="Labelled texts, one a line, as .jsonl: id, text, label (attack or benign), and the attack's span.",
 )
 @click.option("--no-context", is_flag=True, help="Screen each text alone: no vectors, no document around a sentence.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Least score that counts; default: the shipped one.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="Least score that counts; default: from which text is withheld."
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only N of the texts, evenly spaced.")
 @click.option("--cases", type=click.Path(path_type=Path, dir_okay=False), help="Write what came of each text here.")
 @common
@@ -43,13 +45,14 @@ def injection(
     Exit code 1 when a detector failed on a text.
     """
     from api.cli.evaluate import _progress
-    from evals.injection import SHIPPED_THRESHOLD, evaluate_injection
+    from evals.injection import evaluate_injection
     from evals.json_lines import write_json_lines
 
     settings = load_settings(home)
-    least = SHIPPED_THRESHOLD if threshold is None else threshold
     with _progress(quiet=as_json) as show:
-        work = evaluate_injection(settings, texts, context=not no_context, threshold=least, limit=limit, progress=show)
+        work = evaluate_injection(
+            settings, texts, context=not no_context, threshold=threshold, limit=limit, progress=show
+        )
         report, results = run(work)
     if cases:
         write_json_lines(cases, results)
