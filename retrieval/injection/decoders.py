@@ -40,7 +40,7 @@ class _Encoding:
     decode: Callable[[str], str]  # raises ValueError where the piece is nothing of the kind
 
 
-_SCORES: Final = {"order": 0.97, "url": 0.6, "secret": 0.5}
+_SCORES: Final = {"order": 0.97, "url": 0.6, "secret": 0.4}
 _SHORTEST: Final = 16  # characters of a word that could be base64 of an order
 _SHORTEST_SAID: Final = 6  # characters of a decoded text that could say something
 _READABLE: Final = 0.9  # share of printable characters; bytes taken for text by chance have less
@@ -159,7 +159,8 @@ def find(text: str, limits: DecoderLimits = DecoderLimits()) -> list[Finding]:  
     findings: list[Finding] = []
     for start, end, decoded in _pieces(text, limits):
         covered = any(finding.start <= start and end <= finding.end for finding in findings[-8:])
-        if not covered and (score := _score(decoded, limits.levels - 1, limits)):
+        score = 0.0 if covered else _score(decoded, limits.levels - 1, limits)
+        if score and not ("%" in text[start:end] and score < _SCORES["order"]):  # percent signs belong in addresses
             findings.append(Finding(kind="encoded", score=score, start=start, end=end, reason=_REASON))
     return sorted(findings, key=lambda finding: (finding.start, finding.end))
 

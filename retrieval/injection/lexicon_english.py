@@ -124,4 +124,6 @@ ENGLISH: Final[dict[Word, str]] = {
 }
 
 # Words that begin like a stem of another language and mean nothing here.
-HARMLESS: Final = "ignorance ignorant orderly regular regularly regulation regulations oral"
+HARMLESS: Final = (
+    "e-mail e-mails plug-in plug-ins ignorance ignorant orderly regular regularly regulation regulations oral"
+)

@@ -53,7 +53,9 @@ _BREAKS = re.compile(r"[-_.*~]")
 _MARKS = re.compile("[\u0300-\u036f\u20d2-\u20e5]+")
 _OVERLAYS: Final = frozenset("\u0334\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5")  # struck through: no language does
 _MOST_MARKS: Final = 2  # on one letter, as Vietnamese has
+_WHOLE_WORD: Final = 5  # letters of a word all in look-alikes that is no word of its own script by chance
 _SPLIT_LETTERS: Final = 4  # in a row, each apart, that initials and lists do not have by chance
+_BROKEN_LETTERS: Final = 6  # of a word that signs break: shorter ones are common in compounds
 _LONGEST: Final = 16  # letters of a word that is looked for
 _COMMON: Final = frozenset(
     "a i the and of to in on is are be this that you your me my it at as by for with from do not all any now".split()
@@ -168,7 +170,7 @@ def _latin(word: str) -> str:
         return folded
     has_ascii = any(char.isascii() and char.isalpha() for char in folded)
     letters = "".join(char for char in mapped if char.isalpha()).casefold()
-    if letters.isascii() and (has_ascii or letters in ENGLISH_MASKS):
+    if letters.isascii() and (has_ascii or (len(letters) >= _WHOLE_WORD and letters in ENGLISH_MASKS)):
         return mapped
     return folded
 
@@ -251,7 +253,12 @@ def _is_broken(written: str) -> bool:
     """Whether signs break a word of the lexicon into pieces of which one at least is no word."""
     pieces = _BREAKS.split(written.casefold())
     joined = "".join(pieces)
-    return len(joined) >= 6 and joined in ENGLISH_MASKS and not all(map(_is_word, pieces))
+    return (
+        len(joined) >= _BROKEN_LETTERS
+        and joined in ENGLISH_MASKS
+        and written.casefold() not in LEXICON  # plug-in, e-mail
+        and not all(map(_is_word, pieces))
+    )
 
 
 def _word_starts(letters: str) -> list[int]:

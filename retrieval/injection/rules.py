@@ -89,10 +89,18 @@ _ORDERS: Final[dict[str, tuple[tuple[W | int, ...], ...]]] = {
     "attack_named": ((W.ATTACK,),),
     "example": ((W.EXAMPLE,),),
     "described": ((W.DESCRIBED,),),
-    "foreign": ((W.FOREIGN, 12, W.FOREIGN, 12, W.FOREIGN),),
 }
 
-RULES: Final[tuple[str, ...]] = (*_ORDERS, "repeated", "quoted", "disguised", "delimiter", "exfiltration")
+RULES: Final[tuple[str, ...]] = (
+    *_ORDERS,
+    "foreign",
+    "foreign_many",
+    "repeated",
+    "quoted",
+    "disguised",
+    "delimiter",
+    "exfiltration",
+)
 _COLUMN: Final = {name: column for column, name in enumerate(RULES)}
 
 # Columns that alone make a text look like an order to a model, and those of which two do.
@@ -165,6 +173,28 @@ _QUOTED = re.compile(
     r"\"[^\"\n]{2,400}\"|“[^“”\n]{2,400}”|«[^«»\n]{2,400}»|„[^„“”\n]{2,400}[“”]|「[^「」\n]{2,400}」|`[^`\n]{2,400}`"
 )
 _FOREIGN: Final = int(W.FOREIGN)
+_ORDERLY: Final = int(
+    W.OVERRIDE
+    | W.INSTRUCTION
+    | W.PROMPT
+    | W.PRIOR
+    | W.SAY
+    | W.REVEAL
+    | W.REPEAT
+    | W.ONLY
+    | W.SECRET
+    | W.ACT
+    | W.MODE
+    | W.MODE_NAME
+    | W.AI
+    | W.ANSWER
+    | W.TASK
+    | W.NOW
+    | W.DECODE
+    | W.SEND
+    | W.FICTION
+    | W.LETTERS
+)
 _LETTERS_PER_WORD: Final = 3  # of a script without spaces
 _REPEATS: Final = 8  # times in a row that a word is no longer language
 
@@ -219,6 +249,8 @@ def _columns(sentence: str) -> Iterable[int]:
 def _window_columns(window: str) -> set[int]:
     masks, words = _masks(window)
     columns = _orders(masks)
+    foreign = len({mask for mask in masks if mask & _FOREIGN and mask & _ORDERLY})
+    columns |= {_COLUMN[name] for name, least in (("foreign", 2), ("foreign_many", 4)) if foreign >= least}
     if len(words) > _REPEATS and _repeats(words):
         columns.add(_COLUMN["repeated"])
     if columns and _QUOTED.search(window) and len(_orders(_masks(_QUOTED.sub(" ", window))[0])) * 2 < len(columns):
