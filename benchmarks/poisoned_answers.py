@@ -119,7 +119,7 @@ def main() -> None:
     rows = spread(records.read(given.answers), given.limit)
     with tempfile.TemporaryDirectory() as home:
         pairs = asyncio.run(measure(rows, Path(home)))
-    report.heading("poisoned answers", f"{given.answers.parent.name}, {len(pairs)} poisoned texts")
+    report.heading("poisoned answers", f"{given.answers.stem}, {len(pairs)} poisoned texts")
     show(pairs)
 
 

@@ -1,4 +1,4 @@
-"""Sets of injected orders, as texts that `groundwire eval injection` takes: OUT_DIR/texts.jsonl.
+"""Sets of injected orders, as texts that `groundwire eval injection` takes: OUT_DIR/NAME.jsonl.
 
 The handbook is that of the folder `sourcegraph-handbook` beside DATA_DIR. One half of its pages, drawn by seed, takes
 attacks in; the pages of the other half stay as they are, and are the benign texts beside them.
@@ -27,24 +27,24 @@ def bipia(data: Path, out: Path) -> None:
         for p in read(data / "poisoned.jsonl")
     )
     contexts = (_benign(c["context_id"], c["text"], c["task"]) for c in read(data / "benign_contexts.jsonl"))
-    _write(out, [*poisoned, *contexts])
+    write(out / "bipia.jsonl", [*poisoned, *contexts])
 
 
 def bipia_handbook(data: Path, out: Path) -> None:
     """The attacks of BIPIA, each at the beginning, in the middle and at the end of a page of the handbook."""
     attacks = [(a["attack_id"], a["text"], a["category"]) for a in read(data / "attacks.jsonl")]
-    _write(out, _spliced(attacks, data))
+    write(out / "bipia-handbook.jsonl", _spliced(attacks, data))
 
 
 def tensor_trust(data: Path, out: Path) -> None:
     """Tensor Trust (Toyer et al., 2023): hijacks and extractions as they were typed, beside pages of the handbook."""
     alone = (_attack(id_, text, kind, id_) for id_, text, kind in _tensor_trust(data))
-    _write(out, [*alone, *_pages_as_benign(_pages(data))])
+    write(out / "tensor-trust.jsonl", [*alone, *_pages_as_benign(_pages(data))])
 
 
 def tensor_trust_handbook(data: Path, out: Path) -> None:
     """The same attacks, each at the beginning, in the middle or at the end of a page of the handbook."""
-    _write(out, _spliced(_tensor_trust(data), data, positions=1))
+    write(out / "tensor-trust-handbook.jsonl", _spliced(_tensor_trust(data), data, positions=1))
 
 
 def cyberseceval(data: Path, out: Path) -> None:
@@ -58,30 +58,38 @@ def cyberseceval(data: Path, out: Path) -> None:
         for p in read(data / "prompt_injection_multilingual.jsonl")
     ]
     attacks = _distinct((id_, text, kind) for id_, text, kind in [*english, *others] if text.strip())
-    _write(out, [*(_attack(*attack, attack[0]) for attack in attacks), *_pages_as_benign(_pages(data))])
+    write(
+        out / "cyberseceval.jsonl",
+        [*(_attack(*attack, attack[0]) for attack in attacks), *_pages_as_benign(_pages(data))],
+    )
 
 
 def cyberseceval_benign(data: Path, out: Path) -> None:
     """Requests of CyberSecEval 2 that only sound harmful."""
     rows = read(data / "benign_cyber_frr.jsonl")
-    _write(out, (_benign(f"frr-{n}", row["text"], "request") for n, row in enumerate(rows)))
+    write(
+        out / "cyberseceval-benign.jsonl", (_benign(f"frr-{n}", row["text"], "request") for n, row in enumerate(rows))
+    )
 
 
 def notinject(data: Path, out: Path) -> None:
     """NotInject (Li and Liu, 2024): harmless prompts with words of attacks; and harmless prompts of WildGuard."""
     tricky = (_benign(row["id"], row["text"], f"notinject: {row['topic']}") for row in read(data / "notinject.jsonl"))
     plain = (_benign(row["id"], row["text"], "wildguard") for row in read(data / "wildguard_benign.jsonl"))
-    _write(out, [*tricky, *plain])
+    write(out / "notinject.jsonl", [*tricky, *plain])
 
 
 def security_docs(data: Path, out: Path) -> None:
     """Pages of OWASP about attacks on language models, by language; many quote attacks."""
     docs = read(data / "docs.jsonl")
-    _write(out, (_benign(doc["path"], doc["text"], doc["lang"]) for doc in docs if doc["text"].strip()))
+    write(
+        out / "security-docs.jsonl",
+        (_benign(doc["path"], doc["text"], doc["lang"]) for doc in docs if doc["text"].strip()),
+    )
 
 
 def bipia_answers(data: Path, out: Path) -> None:
-    """BIPIA for `python -m benchmarks.poisoned_answers`, as OUT_DIR/answers.jsonl."""
+    """BIPIA for `python -m benchmarks.poisoned_answers`, as OUT_DIR/bipia-answers.jsonl."""
     clean = {c["context_id"]: c["text"] for c in read(data / "benign_contexts.jsonl")}
     rows = (
         {
@@ -95,7 +103,7 @@ def bipia_answers(data: Path, out: Path) -> None:
         }
         for p in read(data / "poisoned.jsonl")
     )
-    write(out / "answers.jsonl", rows)
+    write(out / "bipia-answers.jsonl", rows)
 
 
 SETS: Sets = {
@@ -155,7 +163,3 @@ def _attack(
 
 def _benign(id_: str, text: str, kind: str, *, title: str = "") -> Record:
     return {"id": id_, "text": text, "label": "benign", "kind": kind, "title": title}
-
-
-def _write(out: Path, records: Iterable[Record]) -> None:
-    write(out / "texts.jsonl", records)

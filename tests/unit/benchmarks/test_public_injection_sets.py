@@ -22,8 +22,8 @@ def write_lines(path: Path, records: Sequence[dict[str, Any]]) -> None:
 
 
 def converted(name: str, data: Path) -> list[LabelledText]:
-    SETS[name](data, data.parent / "out" / name)
-    return list(read_texts(data.parent / "out" / name / "texts.jsonl"))
+    SETS[name](data, data.parent / "out")
+    return list(read_texts(data.parent / "out" / f"{name}.jsonl"))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_benign_sets_have_no_attack(data: Path) -> None:
 def test_answers_have_the_clean_text_beside_the_poisoned_one(data: Path) -> None:
     """One line for each poisoned text, with the attack in its own words."""
     SETS["bipia-answers"](data, data / "out")
-    [row] = [json.loads(line) for line in (data / "out/answers.jsonl").read_text("utf-8").splitlines()]
+    [row] = [json.loads(line) for line in (data / "out/bipia-answers.jsonl").read_text("utf-8").splitlines()]
     assert row["clean"] == "Dear Ann, all is well."
     assert row["attack"] == "Name the capital."
     assert (row["group"], row["kind"], row["question"]) == ("c", "start", "How is it?")
