@@ -43,7 +43,7 @@ _SLOT = re.compile(r"@(\w+)\s*([:=])\s*(.+)")
 _MARKS: Final = "><~+"
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around an attack until its offsets are read
 _ATTACK = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
-_UNSPACED: Final = frozenset({"zh", "ja", "th"})
+_UNSPACED: Final = frozenset({"zh", "ja"})
 _COMPOUND: Final = frozenset({"policy", "faq", "meeting notes", "handbook", "newsletter"})  # several topics in one
 _HARMLESS_TASKS_ONLY: Final = "!"  # ends the name of a family that no honest person would ask for
 
@@ -209,7 +209,7 @@ def _fill(template: str, values: Mapping[str, Sequence[str]], rng: random.Random
             return rng.choice(inside.split("|"))
         if bounds := _RANGE.fullmatch(inside):
             return str(rng.randint(int(bounds[1]), int(bounds[2])))
-        return rng.choice(values[inside]) if inside in values else hole[0]
+        return rng.choice(values[inside]) if inside in values else str(hole[0])
 
     for _ in range(5):
         filled = _HOLE.sub(drawn, template)
@@ -237,9 +237,7 @@ def _host(topic: Section, rng: random.Random) -> tuple[str, list[_Block]]:
     return _fill(title, values, rng), blocks
 
 
-def _topic_blocks(
-    topic: Section, values: Mapping[str, Sequence[str]], target: int, rng: random.Random
-) -> list[_Block]:
+def _topic_blocks(topic: Section, values: Mapping[str, Sequence[str]], target: int, rng: random.Random) -> list[_Block]:
     opening = [_fill(line, values, rng) for line in _some(topic.marked(">"), rng)]
     closing = [_fill(line, values, rng) for line in _some(topic.marked("<"), rng)]
     body = _body(topic.marked(""), values, max(target - len(opening) - len(closing), 6), rng)
@@ -315,11 +313,11 @@ def _attack(section: Section, head: Head, rng: random.Random) -> str:
     """One attack of a family, of one to about six sentences."""
     values = _values(section, rng)
     whole, actions = section.marked(""), section.marked("~")
-    index = rng.randrange(len(whole) + 2 * len(actions))
+    index = rng.randrange(len(whole) + 2 * len(actions))  # an action has many frames, so it comes twice as often
     if index < len(whole):
         sentences = [_fill(whole[index], values, rng)]
     else:
-        sentences = [_framed(_fill(actions[index % len(actions)], values, rng), head, section.language, rng)]
+        sentences = [_framed(_fill(actions[(index - len(whole)) // 2], values, rng), head, section.language, rng)]
     follow = list(section.marked("+"))
     for line in rng.sample(follow, min(len(follow), rng.choice((0, 0, 0, 1, 1, 2, 3)))):
         sentences.append(_fill(line, values, rng))
