@@ -26,6 +26,7 @@ from benchmarks import records, report
 from benchmarks.mutations import Attack, Goal, Host, Space, read_goals
 from evals import metrics
 from evals.injection import LabelledText, Outcome, Span, outcome, ratio, screen_texts
+from evals.json_lines import spread
 from ingest.encoders import EncoderConfig, open_encoder
 from retrieval.screening_policy import ScreeningPolicy
 
@@ -99,7 +100,7 @@ class Bench:
 
 
 def read_hosts(path: Path | None) -> list[Host]:
-    """Documents that take attacks in, in order of their names."""
+    """Documents that take attacks in: the records of a file, else the sample company's."""
     if path is not None:
         found = [Host(id=str(r["id"]), title=r.get("title") or "", text=r["text"]) for r in records.read(path)]
     else:
@@ -114,7 +115,7 @@ def main() -> None:
     from retrieval.injection.screener import InjectionScreener
 
     bench = Bench(screener=InjectionScreener(), encoder=open_encoder(EncoderConfig()), threshold=given.threshold)
-    goals, hosts = read_goals()[: given.goals], read_hosts(given.hosts)
+    goals, hosts = spread(read_goals(), given.goals), read_hosts(given.hosts)
     own = _drawn_hosts(hosts, len(goals), given.seed)
     report.heading(
         "adaptive",
@@ -202,7 +203,9 @@ def _sample(file: Path) -> Host:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: text.rfind("\n", 0, most)]
+    if len(text) <= most:
+        return text
+    return text[: text.rfind("\n", 0, most)] if "\n" in text[:most] else text[:most]
 
 
 def _numbers(items: Sequence[object]) -> list[str]:
