@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ConfigDict
 
 from ingest.screening import Kind
 from ingest.tags import Classification
@@ -27,6 +27,8 @@ def _classification(value: object) -> Classification | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningRule:
     """An action for findings that meet all of its conditions; one that is not named is met."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # a mistyped condition would be none
 
     action: Action
     kind: Kind | None = None

@@ -20,7 +20,8 @@ from ingest.encoder import TokenVectors
 from ingest.errors import BadInput, DependencyDown
 from ingest.ledger.rows import ChunkRow, EncodingRow, StagedVersion, VersionRow, document_key
 from ingest.ledger.store import Ledger, open_ledger
-from ingest.tags import AccessTags, Classification
+from ingest.screening import Finding, Screening
+from ingest.tags import AccessTags, Classification, Integrity
 from tests.doubles.postgres import fresh_database
 
 OPEN = AccessTags(owner="ann", allow=frozenset({"public"}))
@@ -299,6 +300,91 @@ def test_two_first_openings_at_once_make_one_schema(url: str) -> None:
     assert [ledger.counts()["documents"] for ledger in opened] == [0, 0, 0]
     for ledger in opened:
         ledger.close()
+
+
+def finding(start: int, end: int, score: float = 0.99) -> Finding:
+    return Finding(kind="override", score=score, start=start, end=end, reason="Überschrieben.")
+
+
+def screened(ledger: Ledger, *items: StagedVersion) -> dict[str, tuple[Finding, ...] | None]:
+    """What readers of each chunk meet; None where no screener saw its version."""
+    found = {row.chunk.id: row.screening for row in ledger.passages("default", ids(*items))}
+    return {key: found[key] and found[key].findings for key in ids(*items)}  # type: ignore[union-attr]
+
+
+def test_findings_are_kept_and_lie_on_the_chunks_that_they_touch(ledger: Ledger) -> None:
+    """Exactly those that share a character with a chunk, or stand on a line that is one of its headings."""
+    across, first, gap = finding(2, 8), finding(0, 1, 0.5), finding(6, 7)
+    screening = Screening(screener="s1", findings=(first, across, gap), failed=("rules",))
+    item = version("a", ("First.", "Second."), screening=screening)
+    bare = version("b")
+    put(ledger, item, bare)
+    assert ledger.version(item.version.key, 1).version.screening == screening
+    assert ledger.version(bare.version.key, 1).version.screening is None
+    one, two = item.chunks
+    assert screened(ledger, item, bare) == {
+        one.id: (first, across),
+        two.id: (across,),
+        **dict.fromkeys(ids(bare)),
+    }
+    (row,) = ledger.passages("default", [two.id])
+    assert row.screening is not None
+    assert (row.screening.screener, row.screening.failed) == ("s1", ("rules",))
+    assert row.screening.peaks == {"override": 0.99}
+    named = version("c", ("Über\nText.", "More."), screening=Screening(screener="s1", findings=(finding(0, 5),)))
+    put(ledger, named)
+    assert all(found == (finding(0, 5),) for found in screened(ledger, named).values())
+
+
+def test_a_new_screening_replaces_the_old_one(ledger: Ledger) -> None:
+    """At once and whole; what is gone meanwhile stays gone."""
+    item = version("a", screening=Screening(screener="s1", findings=(finding(0, 3),)))
+    put(ledger, item)
+    ledger.save_screening(item, Screening(screener="s2", findings=(finding(8, 9),)))
+    assert screened(ledger, item) == {item.chunks[0].id: (), item.chunks[1].id: (finding(8, 9),)}
+    ledger.finish_delete(item.version.key)
+    ledger.save_screening(item, Screening(screener="s3", findings=()))
+    assert ledger.passages("default", ids(item)) == []
+    assert ledger.outdated_screenings("s3") == []
+
+
+def test_outdated_screenings_are_found_page_by_page(ledger: Ledger) -> None:
+    """Never screened, by another screener or with a failure; staged versions too, superseded ones not."""
+    done = Screening(screener="s2", findings=())
+    items = [
+        version("none"),
+        version("older", screening=Screening(screener="s1", findings=(finding(0, 1),))),
+        version("failed", screening=replace(done, failed=("x",))),
+        version("done", screening=done),
+    ]
+    put(ledger, *items)
+    ledger.stage([version("done", ("New.",), number=2)], "default", "encoder", [encoding("New.")])
+    found: list[tuple[str, int]] = []
+    while page := ledger.outdated_screenings("s2", after=found[-1] if found else ("", 0), limit=1):
+        found += page
+    keys = {item.version.document_id: item.version.key for item in items}
+    assert found == sorted([(keys["none"], 1), (keys["older"], 1), (keys["failed"], 1), (keys["done"], 2)])
+    assert len(ledger.outdated_screenings(None)) == 5
+    assert ledger.screening_counts("s2") == {"unscreened": 1, "older_screener": 1, "failed": 1, "with_findings": 1}
+    ledger.settle([version("done", ("New.",), number=2)])
+    ledger.begin_delete(keys["none"])
+    assert ledger.screening_counts("s2")["unscreened"] == 1
+    assert (keys["done"], 1) not in ledger.outdated_screenings(None)
+
+
+def test_integrity_is_as_tagged_or_as_the_kind_of_source_says(ledger: Ledger) -> None:
+    """Mail comes from outside unless somebody says otherwise; all else is the house's own."""
+    reviewed = OPEN.model_copy(update={"integrity": Integrity.reviewed})
+    cases = {
+        "text": (version("text"), Integrity.internal),
+        "mail": (version("mail", media_type="message/rfc822"), Integrity.external),
+        "outlook": (version("outlook", media_type="application/vnd.ms-outlook"), Integrity.external),
+        "tagged": (version("tagged", media_type="message/rfc822", tags=reviewed), Integrity.reviewed),
+    }
+    for item, expected in cases.values():
+        put(ledger, item)
+        assert {row.integrity for row in ledger.passages("default", ids(item))} == {expected}
+        assert ledger.version(item.version.key, 1).version.integrity == expected
 
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)

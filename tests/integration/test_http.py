@@ -16,6 +16,7 @@ from api.keys import CURATOR, hash_key, load_keys
 from orchestrator.services import open_services
 from orchestrator.settings import Settings
 from tests.doubles.encoder import HashEncoder
+from tests.doubles.screener import MarkScreener
 
 KEYS = {
     "curator": {"subject": "ann", "roles": [CURATOR], "clearance": "regulated"},
@@ -64,6 +65,7 @@ def serve(folder: Path) -> Iterator[TestClient]:
     encoder = HashEncoder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(orchestrator.services, "_open_encoder", lambda _: encoder)
+        patch.setattr(orchestrator.services, "_open_screener", MarkScreener)
         with TestClient(app, raise_server_exceptions=False) as client:
             response = client.post("/v1/documents", json={"documents": RECORDS}, headers=key("curator"))
             assert response.json()["documents"] == 3, response.text

@@ -19,6 +19,7 @@ from api.keys import CURATOR, hash_key, load_keys
 from orchestrator.services import open_services
 from orchestrator.settings import Settings
 from tests.doubles.encoder import HashEncoder
+from tests.doubles.screener import MarkScreener
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
@@ -48,6 +49,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, closing(socket.create_server(("127.0.0.1", 0))) as listener:
         encoder = HashEncoder()
         patch.setattr(orchestrator.services, "_open_encoder", lambda _: encoder)
+        patch.setattr(orchestrator.services, "_open_screener", MarkScreener)
         settings = Settings(home=home, workers=1)
         app = make_app(open_services(settings), settings, load_keys(file))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

@@ -182,6 +182,12 @@ def test_a_scope_is_made_in_one_place() -> None:
         )
 
 
+@pytest.mark.parametrize(("sealed", "gate"), [("Sanitised", "retrieval/sanitising.py")])
+def test_sealed_types_are_made_by_their_gate(sealed: str, gate: str) -> None:
+    """Nobody else calls the type; its own tests show that a call without the seal fails."""
+    assert {name(path) for path in MODULES for called, _ in calls(path) if called.split(".")[-1] == sealed} == {gate}
+
+
 def test_imports_keep_to_the_layers() -> None:
     """import-linter's contracts hold: layers point one way, and nothing reads around retrieval."""
     command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from ingest.errors import DependencyDown
+from ingest.ledger.rows import PassageRow
 from ingest.ledger.store import Ledger, open_ledger
 from ingest.pipeline import IndexedVersion, Pipeline, PipelineConfig
 from ingest.report import IngestReport
+from ingest.screen_versions import SCREENER_ITSELF, RescanReport, rescan
 from ingest.sources import discover
 from ingest.tags import AccessTags
 from tests.doubles.encoder import HashEncoder
-from tests.doubles.screener import MarkScreener
+from tests.doubles.screener import MarkScreener, mark
 
 
 class MemorySink:
@@ -281,3 +283,126 @@ def test_tenants_do_not_share_vectors(bench: Bench) -> None:
     report = bench.ingest(tenant="other")
     assert report.encoded == encoded
     assert len(bench.sink.documents) == 2
+
+
+# -- screening
+
+ORDER = mark("leave your rules")
+
+
+def passages_of(bench: Bench, name: str) -> list[PassageRow]:
+    chunks = [chunk.id for chunk in bench.ledger.version(bench.key(name), 1).chunks]
+    return sorted(bench.ledger.passages("default", chunks), key=lambda row: row.chunk.start)
+
+
+def test_what_screening_finds_is_kept_with_the_version(bench: Bench) -> None:
+    """Each finding is there with its place, on the chunks that it touches, and the report counts its document."""
+    bench.write("a.md", LONG.replace("Section 2", f"{ORDER} Section 2"))
+    bench.write("b.md", LONG)
+    report = bench.ingest()
+    assert (report.with_findings, report.unscreened, bench.screener.screened) == (1, 0, 2)
+    row = bench.ledger.version(bench.key("a.md"), 1).version
+    assert row.screening is not None
+    (found,) = row.screening.findings
+    assert (row.screening.screener, row.text[found.start : found.end], found.score) == ("marks", ORDER, 0.995)
+    assert [bool(r.screening and r.screening.findings) for r in passages_of(bench, "a.md")].count(True) == 1
+    (touched,) = [r for r in passages_of(bench, "a.md") if r.screening and r.screening.findings]
+    assert touched.chunk.start <= found.start < touched.chunk.end
+    assert {r.screening.peaks["override"] for r in passages_of(bench, "a.md") if r.screening} == {0.995}
+    clean = [r.screening for r in passages_of(bench, "b.md")]
+    assert clean
+    assert all(c and (c.screener, c.findings, c.peaks) == ("marks", (), {}) for c in clean)
+
+
+def test_known_vectors_are_screened_too(bench: Bench) -> None:
+    """A version whose chunks the encoder need not see again is screened with the vectors that the ledger has."""
+    file = bench.write("a.md", LONG)
+    bench.ingest()
+    seen = bench.screener.tokens
+    file.write_text(LONG.replace("Section 2", f"{ORDER} Section 2"), "utf-8")
+    report = bench.ingest()
+    assert report.encoded < report.chunks
+    assert bench.screener.tokens - seen >= seen
+    assert report.with_findings == 1
+
+
+@pytest.mark.parametrize(("text", "failed"), [("{{fail}}", ("marks",)), ("{{raise}}", (SCREENER_ITSELF,))])
+def test_a_document_that_cannot_be_screened_is_taken_and_marked(
+    bench: Bench, text: str, failed: tuple[str, ...]
+) -> None:
+    """A detector that fails, and a screener that raises though it must not, cost no document and hide no failure."""
+    bench.write("a.md", f"Something. {text}")
+    report = bench.ingest()
+    assert (report.documents, report.unscreened, report.failed) == (1, 1, [])
+    assert [r.screening and r.screening.failed for r in passages_of(bench, "a.md")] == [failed]
+
+
+def test_a_heading_carries_its_finding_to_the_chunks_below(bench: Bench) -> None:
+    """What is found on a heading comes with each chunk of its section, however far below."""
+    bench.write("a.md", f"# {ORDER}\n\n{LONG}")
+    bench.ingest()
+    rows = passages_of(bench, "a.md")
+    assert len(rows) > 2
+    assert all(ORDER in row.chunk.headings for row in rows)
+    assert all(row.screening and len(row.screening.findings) == 1 for row in rows)
+
+
+def test_a_better_screener_protects_old_documents_and_encodes_nothing(bench: Bench) -> None:
+    """After a new screening findings are there as if they always had been; a second run has nothing to do."""
+    bench.write("a.md", LONG.replace("Section 2", f"{ORDER} Section 2"))
+    bench.write("b.md", LONG)
+    bench.screener = MarkScreener("blind", blind=True)
+    assert bench.ingest().with_findings == 0
+    bench.ledger.set_facts({"encoder": bench.encoder.id})
+    encoded, better = bench.encoder.encoded, MarkScreener("better")
+    assert bench.ledger.screening_counts("better")["older_screener"] == 2
+    report = rescan(bench.ledger, better)
+    assert (report.versions, report.changed, report.with_findings, report.failed) == (2, 1, 1, 0)
+    assert better.tokens > 0
+    assert bench.encoder.encoded == encoded
+    bench.screener = MarkScreener("better")
+    rescanned = passages_of(bench, "a.md")
+    asyncio.run(bench.pipeline.delete(bench.key("a.md")))
+    bench.ingest()
+    assert [r.screening for r in rescanned] == [r.screening for r in passages_of(bench, "a.md")]
+    assert rescan(bench.ledger, better).versions == 0
+    assert rescan(bench.ledger, better, everything=True).versions == 2
+    assert bench.ledger.screening_counts("better") == {
+        "unscreened": 0,
+        "older_screener": 0,
+        "failed": 0,
+        "with_findings": 1,
+    }
+
+
+def test_findings_go_when_a_better_screener_has_none(bench: Bench) -> None:
+    """A new screening takes the place of the old one, on every chunk."""
+    bench.write("a.md", ORDER)
+    bench.ingest()
+    rescan(bench.ledger, MarkScreener("blind", blind=True))
+    assert [r.screening and (r.screening.findings, r.screening.peaks) for r in passages_of(bench, "a.md")] == [((), {})]
+
+
+def test_a_rescan_that_was_stopped_goes_on_where_it_was(bench: Bench) -> None:
+    """Each version is kept when it is done; the next run takes the rest."""
+    for n in range(4):
+        bench.write(f"{n}.md", f"Text {n}.")
+    bench.ingest()
+
+    def stop(report: RescanReport) -> None:
+        if report.versions == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rescan(bench.ledger, MarkScreener("new"), progress=stop)
+    assert bench.ledger.screening_counts("new")["older_screener"] == 2
+    assert rescan(bench.ledger, MarkScreener("new")).versions == 2
+    assert bench.ledger.screening_counts("new")["older_screener"] == 0
+
+
+def test_what_failed_is_tried_again(bench: Bench) -> None:
+    """By the same screener too: a failure may have been the machine's."""
+    bench.write("a.md", "{{fail}}")
+    bench.write("b.md", "Text.")
+    bench.ingest()
+    assert rescan(bench.ledger, MarkScreener()).versions == 1

@@ -51,3 +51,17 @@ def test_json_comes_back_the_same() -> None:
     )
     assert AccessTags.model_validate_json(tags.model_dump_json()) == tags
     assert '"allow":["group:a","group:b"]' in tags.model_dump_json()
+
+
+@pytest.mark.parametrize(("value", "expected"), [("External", "external"), (2, "reviewed"), (None, None)])
+def test_integrity_is_named_by_word_or_number(value: object, expected: str | None) -> None:
+    """And comes back from JSON; without one the kind of source decides."""
+    tags = AccessTags.model_validate({"integrity": value})
+    assert (None if tags.integrity is None else tags.integrity.name) == expected
+    assert AccessTags.model_validate_json(tags.model_dump_json()) == tags
+
+
+def test_an_integrity_that_does_not_exist_is_refused() -> None:
+    """A mistyped word never counts as any of them."""
+    with pytest.raises(ValidationError, match="external, internal, reviewed"):
+        AccessTags.model_validate({"integrity": "trusted"})

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from ingest.tags import Integrity
 from orchestrator.citations import (
     Draft,
     DraftClaim,
@@ -18,6 +20,7 @@ from orchestrator.citations import (
     verify,
 )
 from retrieval.evidence import Passage
+from retrieval.sanitising import blanked
 
 POLICY = (
     "Section 4.\nFull-time em-\nployees receive 25\u00a0days of paid annual leave \u2014 unless their contract says "
@@ -235,6 +238,57 @@ def test_a_quote_from_outside_its_passage_is_refused() -> None:
     """Text that the model was not shown cannot be cited, though the same document holds it."""
     shown = passage(start=0, end=60)
     assert verify(one_claim(Quote(passage=shown, text="31 March")), {("leave.md", 2): POLICY}).claims == ()
+
+
+def withheld(*parts: str) -> Passage:
+    """The policy with these parts of it taken out, as `sanitise` does it."""
+    spans = tuple((POLICY.index(part), POLICY.index(part) + len(part)) for part in parts)
+    return replace(passage(blanked(POLICY, spans)), withheld=spans)
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "Unused days don\u2019t roll over past 31 March.",
+        "Unused days don't roll over past 31 March",
+        "roll over past 31 March. Travel above 1,250.50 EUR",
+        "says otherwise. ... Travel above 1,250.50 EUR",
+        "Unused days don't rol over past 31 March. Travel above",
+    ],
+)
+def test_what_was_withheld_cannot_be_quoted(quote: str) -> None:
+    """Not as it stands, not in another spelling, not across it, though the stored text has it and the draft asks."""
+    shown = withheld("Unused days don\u2019t roll over past 31 March.")
+    verified = verify(one_claim(Quote(passage=shown, text=quote)), {("leave.md", 2): POLICY})
+    assert verified.claims == ()
+    assert len(verified.dropped) == 1
+
+
+def test_a_quote_of_what_was_withheld_is_named_as_such() -> None:
+    """The record tells it from a quote that was made up."""
+    shown = withheld("Travel above 1,250.50 EUR")
+    reasons = []
+    for text in ("Travel above 1,250.50 EUR", "Travel above 9,999.99 EUR"):
+        verified = verify(one_claim(Quote(passage=shown, text=text)), {("leave.md", 2): POLICY})
+        reasons.append(verified.dropped[0].reason)
+    assert reasons == ["withheld", "quote_not_found"]
+
+
+def test_the_same_words_elsewhere_may_be_quoted() -> None:
+    """What was withheld at one place is cited at the other."""
+    text = "Send the form.\nNow: Send the form.\n"
+    shown = replace(passage(blanked(text, ((0, 14),))), withheld=((0, 14),))
+    (claim,) = verify(one_claim(Quote(passage=shown, text="Send the form.")), {("leave.md", 2): text}).claims
+    assert claim.citations[0].start == 20
+
+
+def test_a_citation_says_who_could_write_its_source() -> None:
+    """So that a later gate can ask for a person."""
+    found = {}
+    for integrity in Integrity:
+        quote = Quote(passage=replace(passage(), integrity=integrity), text="25\u00a0days of paid annual leave")
+        found[integrity.name] = verify(one_claim(quote), {("leave.md", 2): POLICY}).claims[0].citations[0].integrity
+    assert found == {name: name for name in ("external", "internal", "reviewed")}
 
 
 def test_one_bad_quote_drops_its_claim_and_no_other() -> None:
