@@ -44,7 +44,7 @@ _MARKS: Final = "><~+"
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around an attack until its offsets are read
 _ATTACK = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 _UNSPACED: Final = frozenset({"zh", "ja"})
-_COMPOUND: Final = frozenset({"policy", "faq", "meeting notes", "handbook", "newsletter"})  # several topics in one
+_COMPOUND: Final = frozenset({"policy", "faq", "meeting notes", "handbook", "newsletter", "support macros"})  # several topics in one
 _HARMLESS_TASKS_ONLY: Final = "!"  # ends the name of a family that no honest person would ask for
 
 
@@ -204,7 +204,7 @@ def _fill(template: str, values: Mapping[str, Sequence[str]], rng: random.Random
     """Replace slots, choices and ranges, from the innermost outwards; braces that are none of these stay."""
 
     def drawn(hole: re.Match[str]) -> str:
-        inside = hole[1]
+        inside = str(hole[1])
         if "|" in inside:
             return rng.choice(inside.split("|"))
         if bounds := _RANGE.fullmatch(inside):
@@ -253,7 +253,7 @@ def _some(lines: Sequence[str], rng: random.Random) -> list[str]:
 def _body(lines: Sequence[str], values: Mapping[str, Sequence[str]], target: int, rng: random.Random) -> list[str]:
     """Up to `target` lines in their order; lines with slots may come again with other values, never a text twice."""
     body: list[str] = []
-    for turn in range(3):
+    for turn in range(2):
         pool = lines if turn == 0 else [line for line in lines if _HOLE.search(line)]
         wanted = min(target - len(body), len(pool))
         for position in sorted(rng.sample(range(len(pool)), max(wanted, 0))):
