@@ -39,6 +39,7 @@ SENTENCES: Final = (12, 80)  # a document's length, as far as its topic has so m
 _TEXTS = Path(__file__).parent / "texts"
 _HOLE = re.compile(r"\{([^{}\n]*)\}")
 _RANGE = re.compile(r"(\d+)-(\d+)")
+_REPEATED = re.compile(r"(?:\||\*) \{")  # a row or an item that differs from its first word on
 _SLOT = re.compile(r"@(\w+)\s*([:=])\s*(.+)")
 _MARKS: Final = "><~+"
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around an attack until its offsets are read
@@ -258,7 +259,7 @@ def _body(lines: Sequence[str], values: Mapping[str, Sequence[str]], target: int
         wanted = min(target - len(body), len(pool))
         for position in sorted(rng.sample(range(len(pool)), max(wanted, 0))):
             line = pool[position]
-            times = rng.randint(1, 5) if line.startswith(("|", "* ")) and _HOLE.search(line) else 1
+            times = rng.randint(1, 5) if _REPEATED.match(line) else 1
             drawn = [_fill(line, values, rng) for _ in range(times)]
             body += [text for text in dict.fromkeys(drawn) if text not in body]
     return body
