@@ -50,6 +50,11 @@ class LabelledText(BaseModel):
     title: str = ""
     group: str = ""  # texts of one group share an attack or a document, and are drawn together
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, record: Any) -> Any:
+        return {k: v for k, v in record.items() if v is not None} if isinstance(record, dict) else record
+
     @model_validator(mode="after")
     def _span_is_of_an_attack(self) -> LabelledText:
         if self.span is not None:

@@ -129,7 +129,7 @@ def _spliced(attacks: Sequence[tuple[str, str, str]], data: Path, positions: int
         page = hosts[number % len(hosts)]
         position, place = list(PLACES.items())[(turn + row) % len(PLACES)]
         text, [span] = splice(page["text"], [attack], [place])
-        yield _attack(f"{id_}-{position}-{number}", text, kind, id_, span=span, title=page["title"])
+        yield _attack(f"{id_}-{position}-{number}", text, kind, id_, span=span, title=page["title"] or "")
     yield from _pages_as_benign(others)
 
 
@@ -141,7 +141,7 @@ def _pages(data: Path) -> list[Record]:
 
 
 def _pages_as_benign(pages: Iterable[Record]) -> Iterator[Record]:
-    return (_benign(page["path"], page["text"], "handbook", title=page["title"]) for page in pages)
+    return (_benign(page["path"], page["text"], "handbook", title=page["title"] or "") for page in pages)
 
 
 def _tensor_trust(data: Path) -> list[tuple[str, str, str]]:

@@ -229,6 +229,15 @@ def test_a_text_that_cannot_be_used_is_named_with_its_line(tmp_path: Path, recor
     assert error.value.item == f"{path}:2"
 
 
+def test_a_field_that_is_null_is_left_out(tmp_path: Path) -> None:
+    """What other programs write for a field that they do not know is no fault of the text."""
+    path = tmp_path / "texts.jsonl"
+    record = {"id": 7, "text": "x", "label": "benign", "span": None, "title": None, "kind": None, "group": None}
+    path.write_text(json.dumps(record), "utf-8")
+    [read] = read_texts(path)
+    assert (read.id, read.title, read.kind, read.spans) == ("7", "", "all", ())
+
+
 def test_a_set_without_texts_is_refused(tmp_path: Path) -> None:
     """An empty file measures nothing."""
     path = tmp_path / "texts.jsonl"
