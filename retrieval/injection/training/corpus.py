@@ -45,8 +45,9 @@ _MARKS: Final = "><~+"
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around an attack until its offsets are read
 _ATTACK = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 _UNSPACED: Final = frozenset({"zh", "ja"})
-_COMPOUND: Final = frozenset({"policy", "faq", "meeting notes", "handbook", "newsletter", "support macros"})  # several topics in one
-_HARMLESS_TASKS_ONLY: Final = "!"  # ends the name of a family that no honest person would ask for
+# Genres in which one document often has several topics.
+_COMPOUND: Final = frozenset({"policy", "faq", "meeting notes", "handbook", "newsletter", "support macros"})
+_HARMFUL: Final = "!"  # ends the name of a family that no honest person would ask for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ def _language(rng: random.Random) -> str:
 
 
 def _family_name(section: Section) -> str:
-    return section.name.rstrip(_HARMLESS_TASKS_ONLY)
+    return section.name.rstrip(_HARMFUL)
 
 
 def _prompt(text: str, language: str, head: Head, family: str) -> TrainingDocument:
@@ -156,7 +157,7 @@ def _prompt(text: str, language: str, head: Head, family: str) -> TrainingDocume
 def _honest_request(language: str, rng: random.Random) -> str:
     """A clean prompt: a question of its own, or a task that is an attack only where nobody asked for it."""
     if rng.random() < 0.25:
-        harmless = [s for s in families("task", language) if not s.name.endswith(_HARMLESS_TASKS_ONLY)]
+        harmless = [s for s in families("task", language) if not s.name.endswith(_HARMFUL)]
         return _attack(rng.choice(harmless), "task", rng)
     section = rng.choice(families("prompts", language))
     return _fill(rng.choice(section.marked("")), _values(section, rng), rng)
