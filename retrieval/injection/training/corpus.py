@@ -45,7 +45,7 @@ _MARKS: Final = "><~+"
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around an attack until its offsets are read
 _ATTACK = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 _UNSPACED: Final = frozenset({"zh", "ja"})
-# Genres in which one document often has several topics.
+# Genres in which a document often has several topics; elsewhere it is the exception.
 _COMPOUND: Final = frozenset({"policy", "faq", "meeting notes", "handbook", "newsletter", "support macros"})
 _HARMFUL: Final = "!"  # ends the name of a family that no honest person would ask for
 
@@ -230,7 +230,7 @@ def _host(topic: Section, rng: random.Random) -> tuple[str, list[_Block]]:
     target = rng.randint(*SENTENCES)
     values = _values(topic, rng)
     blocks = _topic_blocks(topic, values, target, rng)
-    if genre in _COMPOUND and rng.random() < 0.4:
+    if rng.random() < (0.4 if genre in _COMPOUND else 0.1):
         siblings = [s for s in hosts(topic.language) if s.name.startswith(f"{genre}: ") and s is not topic]
         for sibling in rng.sample(siblings, min(len(siblings), rng.randint(1, 2))):
             own = _values(sibling, rng)
