@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.personal_data.detection import Cue, Entity
+from orchestrator.personal_data.detection import Cue, Entity, words
 
 # Issuer identification numbers: (first, last, lengths), compared with the card's first digits.
 # From the public ranges of the schemes, as listed at https://en.wikipedia.org/wiki/Payment_card_number.
@@ -43,6 +43,7 @@ _ISSUERS: Final = (
 _DIGITS: Final = re.compile(r"\d+")
 _NUMBERS: Final = re.compile(r"\d+(?:[ .-]\d+)*")
 _MOST_DIGITS: Final = 19  # ISO/IEC 7812-1
+_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # the digit sums of twice 0 to 9
 _CARD_CUE: Final = Cue(
     r"card|credit|debit|visa|master|maestro|amex|diners|discover|jcb|pan\b|cc\b|kart|carte|tarjeta|cart[aã]o|carta|"
     r"kredit|карт|カード|卡",
@@ -58,7 +59,10 @@ class CardDetector:
     types: frozenset[str] = frozenset({"CREDIT_CARD"})
 
     def detect(self, text: str) -> Iterator[Entity]:
-        """The card numbers of `text`; unusual groups and fewer than 14 digits need a word that says it is a card."""
+        """The card numbers of `text`.
+
+        Unusual groups, fewer than 14 digits and unknown issuers need a word before them that says it is a card.
+        """
         for found in _NUMBERS.finditer(text):
             if found.end() - found.start() >= 12 and not _in_word(text, *found.span()):
                 yield from _cards(text, [group.span() for group in _DIGITS.finditer(text, *found.span())])
@@ -80,11 +84,11 @@ def _last_of_card(text: str, groups: list[tuple[int, int]], first: int) -> int |
     longest, digits, last = None, "", first
     while last < len(groups) and len(digits) + groups[last][1] - groups[last][0] <= _MOST_DIGITS:
         digits += text[slice(*groups[last])]
-        if is_card(digits):
+        if len(digits) >= 12 and digits[0] in "12345689" and luhn(digits) and len(set(digits)) > 1:
             sizes = [b - a for a, b in groups[first : last + 1]]
             separators = {text[b] for _, b in groups[first:last]}
-            usual = len(digits) >= 14 and len(separators) < 2 and _usual(sizes)
-            if usual or _CARD_CUE.near(text, start, groups[last][1]):
+            usual = len(digits) >= 14 and len(separators) < 2 and _usual(sizes) and has_issuer(digits)
+            if usual or (digits[0] in "23456" and _CARD_CUE.near(text, start, groups[last][1])):
                 longest = last
         last += 1
     return longest
@@ -95,33 +99,29 @@ def _usual(sizes: list[int]) -> bool:
     return len(sizes) == 1 or sizes in ([4, 6, 5], [4, 6, 4]) or (set(sizes[:-1]) == {4} and sizes[-1] <= 4)
 
 
-def is_card(digits: str) -> bool:
-    """Whether `digits` are a card number: a known issuer's range and length, and a right check digit."""
-    known = any(
-        len(digits) in lengths and first <= digits[: len(first)] <= last for first, last, lengths in _ISSUERS
-    )
-    return known and luhn(digits) and len(set(digits)) > 2
+def has_issuer(digits: str) -> bool:
+    """Whether a known issuer gives out card numbers that begin like this and are as long."""
+    return any(len(digits) in lengths and first <= digits[: len(first)] <= last for first, last, lengths in _ISSUERS)
 
 
 def luhn(digits: str) -> bool:
     """Whether the last digit is the check digit of the others: every second one doubled, the sum of digits mod 10."""
-    doubled = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-    values = [int(digit) for digit in reversed(digits)]
-    return (sum(values[0::2]) + sum(doubled[value] for value in values[1::2])) % 10 == 0
+    total = sum(map(int, digits[-1::-2])) + sum(map(_DOUBLED.__getitem__, map(int, digits[-2::-2])))
+    return total % 10 == 0
 
 
 # Account parts of IBANs after country and check digits, from the SWIFT IBAN registry (release 99):
 # n digits, a capital letters, c either; each with its count.
 _BBANS: Final = dict(
     entry.split(":")
-    for entry in """
+    for entry in words("""
     AD:n8c12 AE:n19 AL:n8c16 AT:n16 AZ:a4c20 BA:n16 BE:n12 BG:a4n6c8 BH:a4c14 BI:n23 BR:n23a1c1 BY:c4n4c16 CH:n5c12
     CR:n18 CY:n8c16 CZ:n20 DE:n18 DJ:n23 DK:n14 DO:c4n20 EE:n16 EG:n25 ES:n20 FI:n14 FK:a2n12 FO:n14 FR:n10c11n2
     GB:a4n14 GE:a2n16 GI:a4c15 GL:n14 GR:n7c16 GT:c20 HN:a4n20 HR:n17 HU:n24 IE:a4n14 IL:n19 IQ:a4n15 IS:n22
     IT:a1n10c12 JO:a4n4c18 KW:a4c22 KZ:n3c13 LB:n4c20 LC:a4c24 LI:n5c12 LT:n16 LU:n3c13 LV:a4c13 LY:n21 MC:n10c11n2
     MD:c20 ME:n18 MK:n3c10n2 MN:n16 MR:n23 MT:a4n5c18 MU:a4n19a3 NI:a4n20 NL:a4n10 NO:n11 OM:n3c16 PK:a4c16 PL:n24
     PS:a4c21 PT:n21 QA:a4c21 RO:a4c16 RS:n18 RU:n14c15 SA:n2c18 SC:a4n20a3 SD:n14 SE:n20 SI:n15 SK:n20 SM:a1n10c12
-    SO:n19 ST:n21 SV:a4n20 TL:n19 TN:n20 TR:n5c17 UA:n6c19 VA:n18 VG:a4n16 XK:n16 YE:a4n4c18""".split()
+    SO:n19 ST:n21 SV:a4n20 TL:n19 TN:n20 TR:n5c17 UA:n6c19 VA:n18 VG:a4n16 XK:n16 YE:a4n4c18""")
 )
 _CLASSES: Final = {"n": "[0-9]", "a": "[A-Z]", "c": "[A-Z0-9]"}
 _ACCOUNTS: Final = {
@@ -173,7 +173,7 @@ def is_iban(written: str) -> bool:
 
 
 _SSN: Final = re.compile(r"\d{3}([ .-]?)\d{2}\1\d{4}")
-_SSN_CUE: Final = Cue(r"ssn|ss#|soc(?:ial|\.)?[ -]?sec|social|tax(?:payer)? ?id|tin\b", before=64)
+_SSN_CUE: Final = Cue(r"ssn|ss#|soc(?:ial|\.)?[ -]?sec|social", before=64)
 _NEVER_ISSUED: Final = frozenset({"078051120", "219099999", "123456789"})  # printed in adverts and samples
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from orchestrator.personal_data.account_numbers import CardDetector, IbanDetector, SsnDetector
@@ -135,7 +136,7 @@ def without_overlaps(entities: Iterable[Entity]) -> list[Entity]:
 
 def _overlap(entities: Iterable[Entity]) -> bool:
     spans = sorted((entity.start, entity.end) for entity in entities)
-    return any(end > start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    return any(end > start for (_, end), (start, _) in pairwise(spans))
 
 
 def _uncovered(entity: Entity, kept: Sequence[Entity], starts: Sequence[int]) -> list[tuple[int, int]]:

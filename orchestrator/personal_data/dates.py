@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.personal_data.detection import Cue, Entity
+from orchestrator.personal_data.detection import Cue, Entity, words
 
-_TIME: Final = r"(?:[T ,]{1,2}\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?(?: ?[AaPp]\.?[Mm]\b\.?)?(?:Z|[+-]\d{2}:?\d{2}\b)?)?"
+_TIME: Final = (
+    r"(?:[T ,]{1,2}\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?(?: ?[AaPp]\.?[Mm]\b\.?)?(?:Z|[+-]\d{2}:?\d{2}\b)?)?"
+)
 _NUMERIC: Final = re.compile(
     rf"(?:(?P<y>\d{{4}})(?P<s>[-/.])(?P<m>\d{{1,2}})(?P=s)(?P<d>\d{{1,2}})"
     rf"|(?P<a>\d{{1,2}})(?P<t>[-/.])(?P<b>\d{{1,2}})(?P=t)(?P<year>\d{{4}}|\d{{2}})){_TIME}"
 )
 _CJK: Final = re.compile(r"\d{4} ?[年년] ?\d{1,2} ?[月월](?: ?\d{1,2} ?[日일])?")
-# Month names in English, German, French, Spanish, Portuguese, Italian, Dutch, Swedish, Danish, Norwegian, Polish, Russian.
-_MONTH_NAMES: Final = """
+# English, German, French, Spanish, Portuguese, Italian, Dutch and Scandinavian, Polish, Russian.
+_MONTH_NAMES: Final = words("""
     january february march april may june july august september october november december
     januar jänner februar märz mai juni juli oktober dezember
     janvier février mars avril juin juillet août septembre octobre novembre décembre
@@ -26,10 +28,12 @@ _MONTH_NAMES: Final = """
     januari februari maart mei augustus maj augusti desember
     stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia
     января февраля марта апреля мая июня июля августа сентября октября ноября декабря
-    jan feb mar apr jun jul aug sep sept oct nov dec okt dez""".split()
+    jan feb mar apr jun jul aug sep sept oct nov dec okt dez""")
 _MONTH: Final = rf"(?:{'|'.join(sorted(set(_MONTH_NAMES), key=len, reverse=True))})(?![^\W_])\.?"
 _AFTER_DAY: Final = re.compile(
-    rf"(?:st|nd|rd|th|er|º|\.)?[ -](?:of |de |den )?{_MONTH}(?:,?[ -](?:of |de |del )?(?:19|20)\d\d(?!\d){_TIME})?", re.IGNORECASE
+    rf"(?:st|nd|rd|th|er|º|\.)?[ -](?:of |de |den )?{_MONTH}"
+    rf"(?:,?[ -](?:of |de |del )?(?:19|20)\d\d(?!\d){_TIME})?",
+    re.IGNORECASE,
 )
 _BEFORE_DAY: Final = re.compile(rf"(?<![^\W_]){_MONTH}[ -](?:the )?\Z", re.IGNORECASE)
 _DAY_YEAR: Final = re.compile(rf"(?:st|nd|rd|th)?(?:,? (?:of )?(?:19|20)\d\d(?!\d){_TIME})?(?![^\W_])", re.IGNORECASE)
@@ -39,8 +43,8 @@ _WEEKDAY: Final = re.compile(
     r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|\b(?:Montag|Dienstag|Mittwoch|Donnerstag|Freitag|Samstag|Sonntag)\b"
 )
 _BIRTH: Final = Cue(
-    r"born|birth|dob\b|d\.o\.b|geb(?:oren|\.|urt)|née? |naiss|nac(?:id|im)|nasc|nat[oa] |födel|född|født|urodz|рожд|родил|"
-    r"生年|出生|誕生|생년|ميلاد|जन्म",
+    r"born|birth|dob\b|d\.o\.b|geb(?:oren|\.|urt)|née? |naiss|nac(?:id|im)|nasc|nat[oa] |födel|född|født|urodz|рожд|"
+    r"родил|生年|出生|誕生|생년|ميلاد|जन्म",
     before=40,
 )
 
@@ -55,8 +59,10 @@ class DateDetector:
 
     def detect(self, text: str) -> Iterator[Entity]:
         """The dates of `text`."""
+        done = 0
         for start, end in self._spans(text):
-            birth = _BIRTH.near(text, start, end)
+            birth = _BIRTH.near(text, start, end, since=done)  # of several dates after the word, the first
+            done = end
             yield Entity(type="DATE_OF_BIRTH" if birth else "DATE_TIME", start=start, end=end)
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
@@ -108,7 +114,7 @@ def _worded(text: str, start: int, end: int) -> tuple[int, int] | None:
             return start, after.end()
         if (before := _BEFORE_DAY.search(window)) and (after := _DAY_YEAR.match(text, end)):
             return start - len(window) + before.start(), after.end()
-    if end - start == 4 and 1000 <= number < 2200 and not text[end : end + 1].isalnum():
-        if before := _BEFORE_YEAR.search(window):
-            return start - len(window) + before.start(), end
+    is_year = end - start == 4 and 1000 <= number < 2200 and not text[end : end + 1].isalnum()
+    if is_year and (before := _BEFORE_YEAR.search(window)):
+        return start - len(window) + before.start(), end
     return None

@@ -7,7 +7,6 @@ nothing invisible. `fold` keeps the way back, so that an entity is a span of the
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -72,13 +71,18 @@ _HYPHENS: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\
 @cache
 def _folding() -> dict[int, str]:
     table = {0xFF01 + i: chr(0x21 + i) for i in range(94)} | {ord(hyphen): "-" for hyphen in _HYPHENS}
-    for code in range(0x80, sys.maxunicode + 1):
+    for code in range(0x80, 0x20000):  # no digits or spaces are assigned above
         character = chr(code)
         if (category := unicodedata.category(character)) == "Nd":
             table[code] = str(unicodedata.digit(character))
         elif category == "Zs":
             table[code] = " "
     return table
+
+
+def words(listed: str) -> tuple[str, ...]:
+    """The words of a list that is written with white space between them."""
+    return tuple(listed.split())
 
 
 class Cue:
@@ -89,8 +93,12 @@ class Cue:
         self._words = re.compile(rf"(?<![^\W_])(?:{words})")
         self._before, self._after = before, after
 
-    def near(self, text: str, start: int, end: int) -> bool:
-        """Whether one of the words stands shortly before, or after, the characters [start, end)."""
-        if self._words.search(text[max(0, start - self._before) : start].lower()):
+    def near(self, text: str, start: int, end: int, *, since: int = 0) -> bool:
+        """Whether one of the words stands in the same paragraph before, or after, the characters [start, end).
+
+        What stands before `since` does not count.
+        """
+        before = text[max(since, start - self._before) : start].rpartition("\n\n")[2]
+        if self._words.search(before.lower()):
             return True
         return bool(self._after and self._words.search(text[end : end + self._after].lower()))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.personal_data.detection import Cue, Entity
+from orchestrator.personal_data.detection import Cue, Entity, words
 
 # Every pattern has bounded repeats and is tried only beside a sign that all such addresses hold ("@", ":", a digit).
 _LABEL: Final = r"[^\W_](?:[\w-]{0,61}[^\W_])?"  # RFC 1035, 2.3.4, letters of all scripts
@@ -16,7 +16,7 @@ _TOP: Final = r"(?:xn--[a-z0-9-]{2,59}|[a-z]{2,24}|[^\W\d_a-z]{2,24})(?![a-z0-9@
 _HOST: Final = re.compile(rf"(?:{_LABEL}\.){{1,8}}{_TOP}", re.IGNORECASE)
 _LOCAL: Final = re.compile(r"[\w.+%'~-]{1,64}\Z")  # 64: RFC 5321, 4.5.3.1.1; signs that stand in real ones
 _UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af](?=[\x21-\x7e]+\Z)")
-_FILES: Final = frozenset("png jpg jpeg gif svg webp ico bmp css js ts json md html htm pdf zip gz".split())
+_FILES: Final = frozenset(words("png jpg jpeg gif svg webp ico bmp css js ts json md html htm pdf zip gz"))
 _BRACKETED_AT: Final = r"[ \t]?[(\[{<][ \t]?(?:at|arroba)[ \t]?[)\]}>][ \t]?"
 _SPELLED_AT: Final = re.compile(rf"{_BRACKETED_AT}|[ \t](?:at|arroba)[ \t]", re.IGNORECASE)
 _DOT: Final = r"(?:[ \t]?[(\[{<][ \t]?(?:dot|punto|punkt|\.)[ \t]?[)\]}>][ \t]?|[ \t](?:dot|punto|punkt)[ \t])"
@@ -46,9 +46,7 @@ class EmailDetector:
             yield from found or (_address(text, *spelled.span(), _SPELLED_LOCAL, _HOST) if bracketed else ())
 
 
-def _address(
-    text: str, start: int, end: int, local: re.Pattern[str], host: re.Pattern[str]
-) -> Iterator[Entity]:
+def _address(text: str, start: int, end: int, local: re.Pattern[str], host: re.Pattern[str]) -> Iterator[Entity]:
     """The address whose "@" is [start, end), if what stands on both sides makes one."""
     right = host.match(text, end)
     if right is None or right[0].rpartition(".")[2].lower() in _FILES:
@@ -92,10 +90,10 @@ class IpDetector:
             head = _V6_HEAD.search(text, max(done, hint.start() - 4), hint.start())
             run = _V6_RUN.match(text, head.start() if head else hint.start())
             assert run is not None  # every part of it may be empty
-            done = run.end()
-            end = run.start() + len(run[0].rstrip(".") if run[0].endswith("::") else run[0].rstrip(".:"))
-            if run[0].count(":") >= 3 and _stands_alone(text, run.start(), end) and self._counts(text, run.start(), end):
-                yield Entity(type="IP_ADDRESS", start=run.start(), end=end)
+            start, done = run.span()
+            end = start + len(run[0].rstrip(".") if run[0].endswith("::") else run[0].rstrip(".:"))
+            if _likely_v6(run[0]) and _stands_alone(text, start, end) and self._counts(text, start, end):
+                yield Entity(type="IP_ADDRESS", start=start, end=end)
 
     def _counts(self, text: str, start: int, end: int) -> bool:
         try:
@@ -107,12 +105,23 @@ class IpDetector:
         return self.versions or address.version == 6 or not _VERSION.near(text, start, end)
 
 
+def _likely_v6(written: str) -> bool:
+    """Whether this is no name of a program such as `a::b`."""
+    return written.count(":") >= 3 or ("::" in written and any(map(str.isdigit, written)))
+
+
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether [start, end) is no part of a longer number, name or dotted row."""
-    before, after = text[max(0, start - 1) : start], text[end : end + 2]
-    if before.isascii() and (before.isalnum() or before in (".", "_", ":", "-") and text[start - 2 : start - 1].isdigit()):
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    if _ascii_word(before[-1:]) or _ascii_word(after[:1]):
         return False
-    return not (after[:1].isascii() and (after[:1].isalnum() or after[:1] == "_" or (after[:1] == "." and after[1:].isdigit())))
+    if before[:1].isdigit() and before[1:] in (".", ":", "-"):
+        return False
+    return not (after[:1] == "." and after[1:].isdigit())
+
+
+def _ascii_word(character: str) -> bool:
+    return character.isascii() and (character.isalnum() or character == "_")
 
 
 _URL: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"'`\\|{}\[\]]{3,2000}", re.IGNORECASE)

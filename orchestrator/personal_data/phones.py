@@ -9,16 +9,18 @@ from functools import cache
 from typing import Any, Final
 
 from ingest.errors import BadInput
-from orchestrator.personal_data.detection import Cue, Entity
+from orchestrator.personal_data.detection import Cue, Entity, words
 
 # Groups of digits as people write them; the extension is what follows the last group.
 _RUN: Final = re.compile(r"\d(?:[ .()/-]{0,3}\d){5,18}")
-_EXTENSION: Final = re.compile(r"[ ,;]{0,2}(?:x|ext\.?|extension|poste|durchwahl|доб\.?)[ .:]{0,2}\d{1,6}", re.IGNORECASE)
+_EXTENSION: Final = re.compile(
+    r"[ ,;]{0,2}(?:x|ext\.?|extension|poste|durchwahl|доб\.?)[ .:]{0,2}\d{1,6}", re.IGNORECASE
+)
 _CUE: Final = Cue(
-    r"(?:tele)?(?:phone|fon\b|fax|kop)|tel\b|mobil|cell|call|dial|text (?:me|us|her|him|them)|sms|whatsapp|signal\b|ring|"
-    r"reach|contact|messag|answer|voicemail|hotline|helpline|landline|handy|anruf|erreich|rufnummer|t[ée]l[ée]|appel|"
-    r"portable|llam|m[oó]vil|celular|ligar|telef|puhelin|numer telefonu|тел|звон|τηλ|هاتف|جوال|फ़ोन|फोन|電話|电话|手机|携帯|전화|"
-    r"โทร|my number|your number|number is registered|registered",
+    r"(?:tele)?(?:phone|fon\b|fax|kop)|tel\b|mobil|cell(?: ?phone| number|:| is|\b.{0,3}\Z)|call|dial|sms|"
+    r"whatsapp|signal\b|text (?:me|us|her|him|them)|ring|reach|contact|messag|answer|voicemail|hotline|helpline|"
+    r"landline|(?:my|your) number|handy|anruf|erreich|rufnummer|t[ée]l[ée]|appel|portable|llam|m[oó]vil|celular|"
+    r"ligar|puhelin|numer telefonu|тел|звон|τηλ|هاتف|جوال|फ़ोन|फोन|電話|电话|手机|携帯|전화|โทร",
     before=48,
     after=14,
 )
@@ -27,6 +29,9 @@ _OTHER_NUMBER: Final = Cue(
     r"zip|postcode|postal code|member|policy|tracking|case|ssn|social security|\$|€|£|usd|eur|pages?|pp\b|page \d",
     before=28,
 )
+_LABEL: Final = re.compile(r"[ \t]?[-,(]?[ \t]?(?:office|work|home|direct|main|mobile|cell|fax|tel)\b", re.IGNORECASE)
+_THREE_PAIRS: Final = re.compile(r"\d\d([ .-])\d\d\1\d\d")
+_YEARS: Final = re.compile(r"(?:1\d|20)\d\d[ -/]{1,3}(?:1\d|20)\d\d")
 _DATE: Final = re.compile(r"(?:19|20)\d\d[-./ ]\d\d?[-./ ]\d\d?(?!\d)|\d\d?[-./]\d\d?[-./](?:19|20)\d\d(?!\d)")
 # Shapes that little else has: an area code in brackets, North American threes, a trunk 0, pairs.
 _DISTINCT: Final = re.compile(
@@ -36,10 +41,9 @@ _DISTINCT: Final = re.compile(
     r"|0\d{1,4}[/-]\d{5,8}"
     r"|\d\d(?P<pairs>[ -])\d\d(?:(?P=pairs)\d\d){2,3}"
 )
-REGIONS: Final = tuple(
-    "US CA GB IE AU NZ ZA IN SG DE AT CH FR BE NL LU ES PT IT DK SE NO FI IS PL CZ SK HU RO BG GR CY HR SI EE LV LT UA "
-    "RU TR IL AE SA EG TN BR MX AR CL CO UY JP KR CN TW TH VN PH ID MY".split()
-)
+REGIONS: Final = words("""
+    US CA GB IE AU NZ ZA IN SG DE AT CH FR BE NL LU ES PT IT DK SE NO FI IS PL CZ SK HU RO BG GR CY HR SI EE LV LT UA RU
+    TR IL AE SA EG TN BR MX AR CL CO UY JP KR CN TW TH VN PH ID MY""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,13 @@ class PhoneDetector:
         digits = re.sub(r"\D", "", written)
         if written.startswith(("+", "(+")) or (digits.startswith("00") and len(digits) >= 11):
             return _is_international(written, digits)
-        if not 6 <= len(digits) <= 13 or _OTHER_NUMBER.near(text, start, end):
+        if not 6 <= len(digits) <= 13 or _YEARS.fullmatch(written) or _OTHER_NUMBER.near(text, start, end):
             return False
         if _DISTINCT.fullmatch(written) and _plan(self.regions).fullmatch(digits):
             return True
-        return len(digits) >= 6 and _CUE.near(text, start, end) and len(digits) in _lengths(self.regions)
+        if len(digits) not in _lengths(self.regions) or (len(digits) == 6 and not _THREE_PAIRS.fullmatch(written)):
+            return False
+        return _LABEL.match(text, end) is not None or _CUE.near(text, start, end)
 
 
 def _widened(text: str, start: int, end: int) -> tuple[int, int]:
@@ -137,5 +143,7 @@ def _metadata(regions: tuple[str, ...]) -> Iterator[Any]:
 
     for region in regions:
         if (found := PhoneMetadata.metadata_for_region(region)) is None:
-            raise BadInput(region, "unknown_region", "There is no numbering plan of this name.", "Use ISO 3166-1 codes.")
+            raise BadInput(
+                region, "unknown_region", "There is no numbering plan of this name.", "Use ISO 3166-1 codes."
+            )
         yield found
