@@ -94,14 +94,11 @@ def _text(raw: bytes) -> str:
 
 
 _STANDARD: Final = str.maketrans("-_", "+/")
-_MORSE: Final = dict(
-    zip(
-        ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
-        " ----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----.".split(),
-        "abcdefghijklmnopqrstuvwxyz0123456789",
-        strict=True,
-    )
+_SIGNS: Final = (
+    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
+    " ----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----."
 )
+_MORSE: Final = dict(zip(_SIGNS.split(), "abcdefghijklmnopqrstuvwxyz0123456789", strict=True))
 _ESCAPE: Final = r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{3})"
 _ENTITY: Final = r"&#(?:x[0-9a-fA-F]{1,6}|\d{1,7});"
 _LONG: Final = (  # tried only on words of at least `_SHORTEST` characters
@@ -117,7 +114,7 @@ _SHORT: Final = (
     _Encoding(re.compile(rf"[2-7][0-9a-fA-F](?:{_GAP}(?:0x)?(?:[2-7][0-9a-fA-F]|0[aA])){{7,}}"), "6", _hex),
     _Encoding(re.compile(rf"[01][01]{{7}}(?:{_GAP}[01]{{8}}){{3,}}"), "01", _binary),
     _Encoding(re.compile(rf"[1-9][0-9]{{1,2}}(?:{_GAP}[1-9][0-9]{{1,2}}){{7,}}"), "1", _decimal),
-    _Encoding(re.compile(r"[.-][.-]{0,5}(?:[ /|\n]{1,3}[.-]{1,6}){7,}"), ".-", _morse),
+    _Encoding(re.compile(r"[.-](?<!\S.)[.-]{0,5}(?:[ /|\n]{1,3}[.-]{1,6}){7,}"), ".-", _morse),
 )
 
 
@@ -137,15 +134,17 @@ def _backwards(text: str) -> str:
     return text[::-1]
 
 
+_TELLING: Final = (
+    "ignore disregard forget previous instructions instruction system prompt password secret reveal respond"
+)
+
+
 def _ciphers() -> dict[str, Callable[[str], str]]:
     """Words of orders as each cipher writes them, with what deciphers them."""
-    words = (
-        "ignore disregard forget previous instructions instruction system prompt password secret reveal respond".split()
-    )
-    ways = [(partial(_shifted, by=by), partial(_shifted, by=26 - by)) for by in range(1, 26)]
-    ways += [(_mirrored, _mirrored), (_backwards, _backwards)]
-    written = [*words, *map(str.capitalize, words), *map(str.upper, words)]
-    return {encipher(word): decipher for encipher, decipher in ways for word in written}
+    ways: list[tuple[Callable[[str], str], Callable[[str], str]]] = [(_mirrored, _mirrored), (_backwards, _backwards)]
+    ways += [(partial(_shifted, by=by), partial(_shifted, by=26 - by)) for by in range(1, 26)]
+    words = f"{_TELLING} {_TELLING.title()} {_TELLING.upper()}".split()
+    return {encipher(word): decipher for encipher, decipher in ways for word in words}
 
 
 _CIPHERS: Final = _ciphers()
@@ -154,7 +153,7 @@ _WORD = re.compile(r"[A-Za-z]{6,12}")
 _DATA_URI = re.compile(r"data:[a-z]{1,20}/[a-zA-Z0-9.+-]{1,60}(?:;[a-z0-9=-]{1,40}){0,3},\Z")
 
 
-def find(text: str, limits: DecoderLimits = DecoderLimits()) -> list[Finding]:  # noqa: B008 - frozen
+def find(text: str, limits: DecoderLimits = DecoderLimits()) -> list[Finding]:
     """The pieces of `text` that say something once decoded, by place. Time is linear in its length."""
     findings: list[Finding] = []
     for start, end, decoded in _pieces(text, limits):

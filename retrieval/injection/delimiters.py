@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,8 +62,8 @@ _SIGNS: Final = (
     ),
     _Sign(
         re.compile(
-            rf"\n[ \t>*_\"'(\[]{{0,6}}{_ROLES}(?: (?:message|prompt|override|instructions?|note|notice))?[*_\])]{{0,3}} ?:"
-            r"(?=[ \t*_]{0,4}\S)",
+            rf"\n[ \t>*_\"'(\[]{{0,6}}{_ROLES}(?: (?:message|prompt|override|instructions?|note|notice))?"
+            r"[*_\])]{0,3} ?:(?=[ \t*_]{0,4}\S)",
             re.I,
         ),
         0.35,
@@ -71,7 +71,7 @@ _SIGNS: Final = (
         "A line begins with a role, as a turn of a conversation with a model does.",
     ),
     _Sign(
-        re.compile(rf"</?{_TAGS}(?: [^<>\n]{{1,80}})?/?>", re.I),
+        re.compile(rf"<(?<!\w<)/?{_TAGS}(?: [^<>\n]{{1,80}})?/?>", re.I),
         0.6,
         0.75,
         "A tag that prompts put around instructions or documents stands here.",
@@ -99,8 +99,8 @@ _SIGNS: Final = (
     ),
     _Sign(
         re.compile(
-            r"\n[ \t]{0,3}[\[(]?(?:(?:tool|function|api|search|retrieval|plugin)[ _](?:call|result|output|response|return)s?"
-            r"[\])]? ?[:=>]|(?:observation|action|action input|thought|final answer):)",
+            r"\n[ \t]{0,3}[\[(]?(?:(?:tool|function|api|search|retrieval|plugin)[ _]"
+            r"(?:call|result|output|response|return)s?[\])]? ?[:=>]|(?:observation|action|action input|thought|final answer):)",
             re.I,
         ),
         0.5,
@@ -153,7 +153,7 @@ def _finding(match: re.Match[str], sign: _Sign, near: bool, code: list[tuple[int
     return Finding(kind="delimiter", score=score, start=start - 1, end=match.end() - 1, reason=sign.reason)
 
 
-def within(offset: int, spans: list[tuple[int, int]]) -> bool:
+def within(offset: int, spans: Sequence[tuple[int, int]]) -> bool:
     """Whether `offset` lies in one of the ascending `spans`."""
     index = bisect_right(spans, (offset, len(spans) and spans[-1][1] + 1)) - 1
     return index >= 0 and spans[index][0] <= offset < spans[index][1]
@@ -169,6 +169,8 @@ def code_spans(text: str) -> list[tuple[int, int]]:
         else:
             spans.append((opened, fence.end()))
             opened = None
-    blocks = list(spans)
-    spans += [match.span() for match in _INLINE.finditer(text) if not within(match.start(), blocks)]
-    return sorted(spans)
+    apart: list[tuple[int, int]] = []
+    for span in sorted([*spans, *(match.span() for match in _INLINE.finditer(text))]):
+        if not apart or span[0] >= apart[-1][1]:
+            apart.append(span)
+    return apart

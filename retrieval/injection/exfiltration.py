@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
@@ -21,7 +22,7 @@ _PRIVATE: Final = 0.3  # the name of something that only a conversation has
 _ORDERED: Final = 0.3  # an order to put it into the answer, or to fill the blank
 _HOST: Final = 0.4  # a name of the host that is longer and more mixed than people choose
 _ACTIVE: Final = 0.9  # code in place of an address
-REPORTED: Final = 0.65  # below this sum it is an ordinary URL
+REPORTED: Final = 0.64  # below this sum it is an ordinary URL
 _NEAR: Final = 300  # characters around a URL in which an order to use it is looked for
 
 _SPACED: Final = (
@@ -29,7 +30,8 @@ _SPACED: Final = (
 )
 # Both begin with a rare character, so that a search over prose is one scan for it.
 _MARKUP = re.compile(
-    r"[!<\[](?:(?<=!)(?P<image>\[[^\[\]\n]{0,300}\]\(\s{0,3}<?)|(?<=\[)(?:[^\[\]\n]{0,300}\](?:\(\s{0,3}|:[ \t]{1,3})<?)"
+    r"[!<\[](?:(?<=!)(?P<image>\[[^\[\]\n]{0,300}\]\(\s{0,3}<?)"
+    r"|(?<=\[)(?:[^\[\]\n]{0,300}\](?:\(\s{0,3}|:[ \t]{1,3})<?)"
     r"|(?<=<)(?:(?P<shown>(?:img|iframe|script|object|embed|video|audio)\b[^<>]{0,300}?(?:src|data))"
     r"|a\b[^<>]{0,300}?href)\s{0,2}=\s{0,2}[\"']?)"
     rf"(?P<url>{_SPACED}{{4,{MAX_URL}}})",
@@ -57,8 +59,8 @@ _EMBED = re.compile(
     re.I,
 )
 _FILL = re.compile(
-    r"\b(?:replac|substitut|fill|url-?encod|base64|encod)\w{0,4}\b[^.\n]{0,80}"
-    r"\b(?:with|in|by|as|of|the|all|any)\b[^.\n]{0,60}\b(?:user|conversation|chat|histor|secret|passw|prompt|data|answer"
+    r"\b(?:replac|substitut|fill|url-?encod|base64|encod)\w{0,4}\b[^.\n]{0,120}"
+    r"\b(?:user|conversation|chat|histor|secret|passw|prompt|data|answer"
     r"|email|message|summar|context|document|key|token)",
     re.I,
 )
@@ -68,24 +70,25 @@ _SCRIPT = re.compile(r"(?:javascript|vbscript):|data:(?:text/html|application|im
 
 def find(text: str) -> list[Finding]:
     """The URLs of `text` that would carry data out when they are rendered or called. Linear in its length."""
-    found = []
-    for start, end, place, url in _urls(text):
-        score = _score(text, start, end, place, url)
-        if score >= REPORTED:
-            found.append((start, end, place, min(score, 0.98)))
-    if not found:
+    judged = ((start, end, place, *_score(place, url)) for start, end, place, url in _urls(text))
+    suspects = [suspect for suspect in judged if suspect[3] > _PLACE_SCORES[suspect[2]]]
+    if not suspects:
         return []
+    fills, embeds = ([match.start() for match in order.finditer(text)] for order in (_FILL, _EMBED))
     code = code_spans(text)
-    return [
-        Finding(
-            kind="exfiltration",
-            score=score * IN_CODE if within(start, code) else score,
-            start=start,
-            end=end,
-            reason=_REASONS[place],
-        )
-        for start, end, place, score in found
-    ]
+    findings = []
+    for start, end, place, score, blank in suspects:
+        score += _ORDERED * (blank and _near(fills, start, end)) + _ORDERED * _near(embeds, start, end)
+        if score >= REPORTED:
+            score = min(score, 0.98) * (IN_CODE if within(start, code) else 1)
+            findings.append(Finding(kind="exfiltration", score=score, start=start, end=end, reason=_REASONS[place]))
+    return findings
+
+
+def _near(places: list[int], start: int, end: int) -> bool:
+    """Whether one of the ascending `places` lies around `[start, end)`."""
+    index = bisect_left(places, start - _NEAR)
+    return index < len(places) and places[index] <= end + _NEAR
 
 
 _REASONS: Final = {
@@ -108,30 +111,20 @@ def _urls(text: str) -> Iterator[tuple[int, int, str, str]]:
         done = match.end()
 
 
-def _score(text: str, start: int, end: int, place: str, url: str) -> float:
-    """How much a URL looks made to carry data out, 0 to about 1.5: the sum of what speaks for it."""
+def _score(place: str, url: str) -> tuple[float, bool]:
+    """What a URL itself says for carrying data out, 0 to about 1.5, and whether it has a blank to be filled in."""
     if _SCRIPT.match(url):
-        return 0.0 if place == "bare" or _HARMLESS_SCRIPT.match(url) else _ACTIVE
+        return (0.0 if place == "bare" or _HARMLESS_SCRIPT.match(url) else _ACTIVE), False
     parts = _PARTS.match(url)
     if not parts:
-        return 0.0
+        return 0.0, False
     query = parts["query"] or ""
     blanks = _blanks(parts["host"]) + _blanks(query) + (_blanks(parts["path"]) if place == "image" else [])
-    score = _PLACE_SCORES[place]
-    if blanks:
-        score += _BLANK
-    if any(map(_PRIVATE_NAME.search, blanks)) or (
-        query and (blanks or place == "image") and _PRIVATE_NAME.search(query)
-    ):
-        score += _PRIVATE
-    if _LONG_LABEL.search(parts["host"]):
-        score += _HOST
-    if score < REPORTED - _ORDERED:
-        return score
-    around = text[max(0, start - _NEAR) : start] + " " + text[end : end + _NEAR]
-    if (blanks and _FILL.search(around)) or (score > _PLACE_SCORES[place] and _EMBED.search(around)):
-        score += _ORDERED
-    return score
+    private = any(map(_PRIVATE_NAME.search, blanks)) or (
+        (blanks or place == "image") and _PRIVATE_NAME.search(query) is not None
+    )
+    score = _PLACE_SCORES[place] + _BLANK * bool(blanks) + _PRIVATE * bool(private)
+    return score + _HOST * bool(_LONG_LABEL.search(parts["host"])), bool(blanks)
 
 
 def _blanks(part: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Words by what they do in an order to a model: one look-up gives the classes of a word as a bit mask.
 
-English is listed by form (`lexicon_english`), other languages mostly by stem (`lexicon_languages`). Terms of scripts
-that write no spaces, and phrases of several words, are found by one search over the text.
+English is listed by form (`lexicon_english`), other languages mostly by stem (`lexicon_latin`, `lexicon_scripts`).
+Terms of scripts that write no spaces, and phrases of several words, are found by one search over the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Final
 
 from retrieval.injection.lexicon_classes import Word
 from retrieval.injection.lexicon_english import ENGLISH, HARMLESS
-from retrieval.injection.lexicon_languages import LANGUAGES
+from retrieval.injection.lexicon_latin import LATIN
+from retrieval.injection.lexicon_scripts import SCRIPTS
 
 MAX_REMEMBERED: Final = 50_000  # words, about 6 MB; those beyond are looked up anew each time
 _MAX_STEM: Final = 14  # letters of the longest stem that is tried
@@ -58,12 +59,12 @@ def _build() -> tuple[_Lexicon, dict[str, int]]:
     words: dict[str, int] = {}
     stems: dict[str, int] = {}
     inside: dict[str, int] = {}
-    for language in LANGUAGES:
+    for language in (*LATIN, *SCRIPTS):
         for listed, mask in _masks(language).items():
             kind = stems if listed.endswith("*") else inside if "_" in listed or _INSIDE.search(listed) else words
             word = listed.rstrip("*").replace("_", " ")
             kind[word] = kind.get(word, 0) | mask | int(Word.FOREIGN)
-    words.update(dict.fromkeys(HARMLESS.split(), 0))
+    words.update(dict.fromkeys(HARMLESS, 0))
     words.update(ENGLISH_MASKS)
     return _Lexicon(words, stems), inside
 

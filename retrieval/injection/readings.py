@@ -18,19 +18,18 @@ from typing import Final
 from ingest.codepoints import Stripped, strip
 from ingest.screening import Finding
 from retrieval.injection.lexicon import ENGLISH_MASKS, LEXICON
+from retrieval.injection.lexicon_english import HARMLESS
 
 # Cyrillic, Greek, Armenian, Cherokee and Latin extended letters that look like the ASCII letter below them.
-_LOOK_ALIKES: Final = {
-    pair[0]: pair[1]
-    for pair in (
-        "аa еe оo рp сc уy хx іi јj ѕs ԁd ԛq ԝw һh ӏl үy ԍg ьb пn гr тt "  # Cyrillic
-        "АA ВB ЕE КK МM НH ОO РP СC ТT ХX ІI ЈJ ЅS ҮY ԌG ԚQ ԜW "
-        "αa οo ρp νv ιi τt κk υu χx γy ηn ωw εe βB "  # Greek
-        "ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX "
-        "օo սu ոn հh ցg "  # Armenian
-        "ɑa ɡg ɩi ʀR ɪI ɴN ᴀA ᴄC ᴅD ᴇE ᴋK ᴍM ᴏO ᴘP ᴛT ᴜU ᴠV ᴡW ᴢZ ʟL ɢG ʙB ʜH ᴊJ"  # Latin small capitals and others
-    ).split()
-}
+_PAIRS: Final = (
+    "аa еe оo рp сc уy хx іi јj ѕs ԁd ԛq ԝw һh ӏl үy ԍg ьb пn гr тt "  # Cyrillic
+    "АA ВB ЕE КK МM НH ОO РP СC ТT ХX ІI ЈJ ЅS ҮY ԌG ԚQ ԜW "
+    "αa οo ρp νv ιi τt κk υu χx γy ηn ωw εe βB "  # Greek
+    "ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX "
+    "օo սu ոn հh ցg "  # Armenian
+    "ɑa ɡg ɩi ʀR ɪI ɴN ᴀA ᴄC ᴅD ᴇE ᴋK ᴍM ᴏO ᴘP ᴛT ᴜU ᴠV ᴡW ᴢZ ʟL ɢG ʙB ʜH ᴊJ"  # Latin small capitals and others
+)
+_LOOK_ALIKES: Final = {pair[0]: pair[1] for pair in _PAIRS.split()}
 _LEET: Final = str.maketrans("013456789@$!|+", "oieasgtbgasilt")
 _LEET_L: Final = str.maketrans("013456789@$!|+", "oleasgtbgaslit")
 
@@ -52,14 +51,15 @@ _BROKEN = re.compile(r"[A-Za-z]{1,12}(?:[-_.*~][A-Za-z]{1,12}){1,9}")
 _BREAKS = re.compile(r"[-_.*~]")
 _MARKS = re.compile("[\u0300-\u036f\u20d2-\u20e5]+")
 _OVERLAYS: Final = frozenset("\u0334\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5")  # struck through: no language does
-_MOST_MARKS: Final = 2  # on one letter, as Vietnamese has
+_MOST_MARKS: Final = 3  # on one letter, as Greek has
 _WHOLE_WORD: Final = 5  # letters of a word all in look-alikes that is no word of its own script by chance
 _SPLIT_LETTERS: Final = 4  # in a row, each apart, that initials and lists do not have by chance
 _BROKEN_LETTERS: Final = 6  # of a word that signs break: shorter ones are common in compounds
 _LONGEST: Final = 16  # letters of a word that is looked for
-_COMMON: Final = frozenset(
-    "a i the and of to in on is are be this that you your me my it at as by for with from do not all any now".split()
+_SHORT_WORDS: Final = (
+    "a i the and of to in on is are be this that you your me my it at as by for from with do not all any now"
 )
+_COMMON: Final = frozenset(_SHORT_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +219,7 @@ def _around(sign: re.Pattern[str], word: re.Pattern[str], text: str, longest: in
 def _letters(word: str) -> str:
     """The English word that `word` spells with digits for letters, or nothing."""
     core = word.rstrip("!|+")
-    if core.isalpha() or LEXICON.get(word.casefold()):
+    if core.isalpha() or word.casefold() in ENGLISH_MASKS:
         return ""
     for table in (_LEET, _LEET_L):
         letters = core.translate(table)
@@ -234,12 +234,16 @@ def _separators(text: str, touched: list[tuple[int, int]]) -> Iterator[int]:
     for match in _MARKS.finditer(text) if not text.isascii() else ():
         if len(match[0]) > _MOST_MARKS or not _OVERLAYS.isdisjoint(match[0]):
             yield from range(*match.span())
+            touched.append((max(0, match.start() - 1), match.end()))
     groups = [(match.start() - 1, text[match.start() - 1 : match.end() : 2]) for match in _SPLIT.finditer(text)]
-    certain = any(len(letters) >= _SPLIT_LETTERS and _word_starts(letters) for _, letters in groups)
-    for first, letters in groups if certain else ():
-        starts = _word_starts(letters)
-        yield from (first + 2 * index - 1 for index in range(1, len(letters)) if starts and index not in starts)
-        for begin, after in pairwise([*sorted(starts), len(letters)]):
+    parted = [(first, letters, _word_starts(letters)) for first, letters in groups]
+    certain = any(starts and len(letters) >= _SPLIT_LETTERS for _, letters, starts in parted)
+    for first, letters, starts in parted if certain else ():
+        yield from sorted(
+            {first + 2 * index - 1 for index in range(1, len(letters)) if starts}
+            - {first + 2 * index - 1 for index in starts}
+        )
+        for begin, after in pairwise([*starts, len(letters)]):
             if LEXICON[letters[begin:after].casefold()]:
                 touched.append((first + 2 * begin, first + 2 * after - 1))
     for match in _around(_BREAK, _BROKEN, text, 100):
@@ -256,7 +260,7 @@ def _is_broken(written: str) -> bool:
     return (
         len(joined) >= _BROKEN_LETTERS
         and joined in ENGLISH_MASKS
-        and written.casefold() not in LEXICON  # plug-in, e-mail
+        and written.casefold() not in HARMLESS
         and not all(map(_is_word, pieces))
     )
 
@@ -276,4 +280,4 @@ def _word_starts(letters: str) -> list[int]:
 
 
 def _is_word(word: str) -> bool:
-    return word in _COMMON or word in ENGLISH_MASKS or (len(word) >= 5 and LEXICON.get(word, 0) > 0)
+    return word in _COMMON or word in ENGLISH_MASKS

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from operator import or_
 from typing import Final
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from retrieval.injection import delimiters, exfiltration
 from retrieval.injection.lexicon import INSIDE_TERMS, LEXICON
-from retrieval.injection.lexicon_classes import Word as W
+from retrieval.injection.lexicon_classes import Word
 from retrieval.injection.readings import plain
 
 WINDOW: Final = 2_000  # characters that are looked at together; a longer sentence is read in windows
@@ -36,59 +36,77 @@ class _Order:
     gaps: tuple[int, ...]  # one less than steps
 
 
-_ORDERS: Final[dict[str, tuple[tuple[W | int, ...], ...]]] = {
+_ORDERS: Final[dict[str, tuple[tuple[Word | int, ...], ...]]] = {
     "override": (
-        (W.OVERRIDE, 6, W.INSTRUCTION),
-        (W.OVERRIDE, 5, W.PRIOR, 4, W.CONTEXT),
-        (W.DROP, 3, W.PRIOR, 3, W.INSTRUCTION),
-        (W.DROP, 2, W.OBEY, 4, W.INSTRUCTION | W.PRIOR),
+        (Word.OVERRIDE, 6, Word.INSTRUCTION),
+        (Word.OVERRIDE, 5, Word.PRIOR, 4, Word.CONTEXT),
+        (Word.DROP, 3, Word.PRIOR, 3, Word.INSTRUCTION),
+        (Word.DROP, 2, Word.OBEY, 4, Word.INSTRUCTION | Word.PRIOR),
     ),
-    "override_prior": ((W.OVERRIDE, 4, W.PRIOR),),
-    "override_all": ((W.OVERRIDE, 2, W.EVERYTHING),),
-    "disobey": ((W.NEGATION, 2, W.OBEY, 6, W.INSTRUCTION | W.PRIOR), (W.INSTEAD, 3, W.OBEY)),
-    "instead": ((W.INSTEAD, 3, W.SAY), (W.INSTEAD, 3, W.OBEY)),
-    "new_task": ((W.YOUR, 2, W.NEW, 2, W.TASK), (W.NEW, 1, W.TASK, 3, W.BE)),
-    "new_instructions": ((W.NEW, 1, W.INSTRUCTION),),
-    "you_are_now": ((W.YOU, 1, W.BE, 2, W.NOW), (W.FROM, 2, W.NOW, 8, W.YOU), (W.NOW, 2, W.YOU, 1, W.BE)),
+    "override_prior": ((Word.OVERRIDE, 4, Word.PRIOR),),
+    "override_all": ((Word.OVERRIDE, 2, Word.EVERYTHING),),
+    "disobey": ((Word.NEGATION, 2, Word.OBEY, 6, Word.INSTRUCTION | Word.PRIOR), (Word.INSTEAD, 3, Word.OBEY)),
+    "instead": ((Word.INSTEAD, 3, Word.SAY), (Word.INSTEAD, 3, Word.OBEY)),
+    "new_task": ((Word.YOUR, 2, Word.NEW, 2, Word.TASK), (Word.NEW, 1, Word.TASK, 3, Word.BE)),
+    "new_instructions": ((Word.NEW, 1, Word.INSTRUCTION),),
+    "you_are_now": (
+        (Word.YOU, 1, Word.BE, 2, Word.NOW),
+        (Word.FROM, 2, Word.NOW, 8, Word.YOU),
+        (Word.NOW, 2, Word.YOU, 1, Word.BE),
+    ),
     "persona": (
-        (W.ACT, 1, W.AS, 3, W.YOU | W.AI | W.PERSONA),
-        (W.ACT, 3, W.YOU),
-        (W.YOU, 1, W.BE, 3, W.PERSONA | W.AI),
-        (W.ACT, 3, W.AS),
+        (Word.ACT, 1, Word.AS, 3, Word.YOU | Word.AI | Word.PERSONA),
+        (Word.ACT, 3, Word.YOU),
+        (Word.YOU, 1, Word.BE, 3, Word.PERSONA | Word.AI),
+        (Word.ACT, 3, Word.AS),
     ),
-    "mode": ((W.MODE_NAME, 1, W.MODE), (W.ENABLE, 4, W.MODE), (W.MODE, 3, W.ENABLE)),
-    "ai_addressed": ((W.GREETING, 3, W.AI), (W.IF, 1, W.YOU, 1, W.BE, 3, W.AI), (W.AS, 2, W.AI)),
-    "ai_named": ((W.AI,),),
-    "secret": ((W.REVEAL, 6, W.SECRET),),
-    "own_prompt": ((W.REVEAL, 4, W.PRIOR | W.YOUR, 3, W.PROMPT), (W.REVEAL, 3, W.PROMPT)),
-    "question_secret": ((W.QUESTION, 3, W.YOUR | W.PRIOR, 3, W.SECRET | W.PROMPT), (W.QUESTION, 4, W.SECRET)),
-    "repeat_prior": ((W.REPEAT, 6, W.PRIOR), (W.REPEAT, 5, W.VERBATIM)),
-    "only_output": ((W.SAY, 4, W.ONLY), (W.ONLY, 2, W.SAY), (W.NOTHING, 1, W.ELSE)),
-    "not_say": ((W.NEGATION, 1, W.SAY | W.REVEAL),),
-    "own_answer": ((W.YOUR, 2, W.ANSWER), (W.ADD, 6, W.ANSWER)),
-    "answer_named": ((W.ANSWER,),),
-    "no_safety": ((W.WITHOUT, 4, W.SAFETY), (W.OVERRIDE | W.DROP, 4, W.SAFETY)),
-    "decode": ((W.ENCODING, 10, W.DECODE), (W.DECODE, 10, W.ENCODING), (W.ENCODING, 6, W.RUN | W.OBEY)),
-    "send_data": ((W.SEND, 8, W.DATA, 10, W.ADDRESS | W.LINK), (W.SEND, 5, W.ADDRESS, 8, W.DATA)),
-    "send": ((W.SEND, 5, W.DATA),),
-    "add_link": ((W.ADD, 6, W.LINK | W.ADDRESS), (W.LINK, 8, W.YOUR, 2, W.ANSWER)),
-    "visit": ((W.VISIT, 4, W.LINK), (W.VISIT, 5, W.ADDRESS)),
-    "tell_user": ((W.TELL, 3, W.USER),),
-    "run": ((W.RUN, 4, W.COMMAND),),
-    "call_tool": ((W.USE, 3, W.TOOL),),
-    "game": ((W.PLAY, 4, W.GAME), (W.FICTION, 10, W.YOU)),
-    "authority": ((W.SELF, 4, W.ROLE), (W.ACCESS, 2, W.GRANTED), (W.FROM, 4, W.ROLE)),
-    "boundary": ((W.BOUNDARY, 3, W.CONTEXT),),
-    "must": ((W.YOU, 1, W.MUST, 3, W.SAY | W.REVEAL | W.RUN | W.SEND | W.ADD), (W.YOUR, 2, W.ANSWER, 1, W.MUST)),
-    "refuse": ((W.REFUSE, 4, W.SAY | W.ANSWER), (W.SAY, 3, W.REFUSE)),
-    "covert": ((W.HIDE,), (W.NEGATION | W.WITHOUT, 2, W.TELL, 3, W.USER)),
-    "praise": ((W.PRAISE, 5, W.AS), (W.MUST | W.ONLY, 4, W.PRAISE)),
-    "urgent": ((W.URGENT,),),
-    "letters": ((W.JOIN, 5, W.LETTERS), (W.LETTERS, 4, W.JOIN)),
-    "code": ((W.CODE,),),
-    "attack_named": ((W.ATTACK,),),
-    "example": ((W.EXAMPLE,),),
-    "described": ((W.DESCRIBED,),),
+    "mode": ((Word.MODE_NAME, 1, Word.MODE), (Word.ENABLE, 4, Word.MODE), (Word.MODE, 3, Word.ENABLE)),
+    "ai_addressed": (
+        (Word.GREETING, 3, Word.AI),
+        (Word.IF, 1, Word.YOU, 1, Word.BE, 3, Word.AI),
+        (Word.AS, 2, Word.AI),
+    ),
+    "ai_named": ((Word.AI,),),
+    "secret": ((Word.REVEAL, 6, Word.SECRET),),
+    "own_prompt": ((Word.REVEAL, 4, Word.PRIOR | Word.YOUR, 3, Word.PROMPT), (Word.REVEAL, 3, Word.PROMPT)),
+    "question_secret": (
+        (Word.QUESTION, 3, Word.YOUR | Word.PRIOR, 3, Word.SECRET | Word.PROMPT),
+        (Word.QUESTION, 4, Word.SECRET),
+    ),
+    "repeat_prior": ((Word.REPEAT, 6, Word.PRIOR), (Word.REPEAT, 5, Word.VERBATIM)),
+    "only_output": ((Word.SAY, 4, Word.ONLY), (Word.ONLY, 2, Word.SAY), (Word.NOTHING, 1, Word.ELSE)),
+    "not_say": ((Word.NEGATION, 1, Word.SAY | Word.REVEAL),),
+    "own_answer": ((Word.YOUR, 2, Word.ANSWER), (Word.ADD | Word.BOUNDARY, 6, Word.ANSWER)),
+    "answer_named": ((Word.ANSWER,),),
+    "no_safety": ((Word.WITHOUT, 4, Word.SAFETY), (Word.OVERRIDE | Word.DROP, 4, Word.SAFETY)),
+    "decode": (
+        (Word.ENCODING, 10, Word.DECODE),
+        (Word.DECODE, 10, Word.ENCODING),
+        (Word.ENCODING, 6, Word.RUN | Word.OBEY),
+    ),
+    "send_data": ((Word.SEND, 8, Word.DATA, 10, Word.ADDRESS | Word.LINK), (Word.SEND, 5, Word.ADDRESS, 8, Word.DATA)),
+    "send": ((Word.SEND, 5, Word.DATA),),
+    "add_link": ((Word.ADD, 6, Word.LINK | Word.ADDRESS), (Word.LINK, 8, Word.YOUR, 2, Word.ANSWER)),
+    "visit": ((Word.VISIT, 4, Word.LINK), (Word.VISIT, 5, Word.ADDRESS)),
+    "tell_user": ((Word.TELL, 3, Word.USER),),
+    "run": ((Word.RUN, 4, Word.COMMAND),),
+    "call_tool": ((Word.USE, 3, Word.TOOL),),
+    "game": ((Word.PLAY, 4, Word.GAME), (Word.FICTION, 10, Word.YOU)),
+    "authority": ((Word.SELF, 4, Word.ROLE), (Word.ACCESS, 2, Word.GRANTED), (Word.FROM, 4, Word.ROLE)),
+    "boundary": ((Word.BOUNDARY, 3, Word.CONTEXT),),
+    "must": (
+        (Word.YOU, 1, Word.MUST, 3, Word.SAY | Word.REVEAL | Word.RUN | Word.SEND | Word.ADD),
+        (Word.YOUR, 2, Word.ANSWER, 1, Word.MUST),
+    ),
+    "refuse": ((Word.REFUSE, 4, Word.SAY | Word.ANSWER), (Word.SAY, 3, Word.REFUSE)),
+    "covert": ((Word.HIDE,), (Word.NEGATION | Word.WITHOUT, 2, Word.TELL, 3, Word.USER)),
+    "praise": ((Word.PRAISE, 5, Word.AS), (Word.MUST | Word.ONLY, 4, Word.PRAISE)),
+    "urgent": ((Word.URGENT,),),
+    "letters": ((Word.JOIN, 5, Word.LETTERS), (Word.LETTERS, 4, Word.JOIN)),
+    "code": ((Word.CODE,),),
+    "attack_named": ((Word.ATTACK,),),
+    "example": ((Word.EXAMPLE,),),
+    "described": ((Word.DESCRIBED,),),
 }
 
 RULES: Final[tuple[str, ...]] = (
@@ -103,44 +121,27 @@ RULES: Final[tuple[str, ...]] = (
 )
 _COLUMN: Final = {name: column for column, name in enumerate(RULES)}
 
+
+def _columns_of(names: str) -> tuple[int, ...]:
+    return tuple(_COLUMN[name] for name in names.split())
+
+
 # Columns that alone make a text look like an order to a model, and those of which two do.
-STRONG: Final = tuple(_COLUMN[name] for name in ("override", "override_all", "disobey", "own_prompt", "delimiter"))
-WEAK: Final = tuple(
-    _COLUMN[name]
-    for name in (
-        "override_prior new_task new_instructions you_are_now persona mode ai_addressed secret question_secret"
-        " repeat_prior only_output not_say own_answer no_safety decode send send_data add_link visit tell_user run"
-        " call_tool authority covert exfiltration"
-    ).split()
+STRONG: Final = _columns_of("override override_all disobey own_prompt delimiter")
+WEAK: Final = _columns_of(
+    "override_prior new_task new_instructions you_are_now persona mode ai_addressed secret question_secret repeat_prior"
+    " only_output not_say own_answer no_safety decode send send_data add_link visit tell_user run call_tool authority"
+    " covert exfiltration"
 )
 
 # Classes of words that stand in every second sentence: no order is looked for because of them alone.
+# fmt: off
 _COMMON: Final = (
-    W.YOU
-    | W.YOUR
-    | W.BE
-    | W.NOW
-    | W.FROM
-    | W.INSTEAD
-    | W.AS
-    | W.IF
-    | W.MUST
-    | W.SELF
-    | W.NEGATION
-    | W.NOTHING
-    | W.ELSE
-    | W.ONLY
-    | W.USE
-    | W.PRIOR
-    | W.NEW
-    | W.GREETING
-    | W.SAY
-    | W.REVEAL
-    | W.EVERYTHING
-    | W.QUESTION
-    | W.ADD
-    | W.USER
+    Word.YOU | Word.YOUR | Word.BE | Word.NOW | Word.FROM | Word.INSTEAD | Word.AS | Word.IF | Word.MUST | Word.SELF
+    | Word.NEGATION | Word.NOTHING | Word.ELSE | Word.ONLY | Word.USE | Word.PRIOR | Word.NEW | Word.GREETING | Word.SAY
+    | Word.REVEAL | Word.EVERYTHING | Word.QUESTION | Word.ADD | Word.USER
 )
+# fmt: on
 
 
 def _by_class() -> dict[int, tuple[_Order, ...]]:
@@ -152,7 +153,7 @@ def _by_class() -> dict[int, tuple[_Order, ...]]:
             if len(steps) > 1:
                 order = _Order(_COLUMN[name], steps, tuple(int(gap) for gap in pattern[1::2]))
                 rarest = next((step for step in reversed(steps) if not step & _COMMON), steps[0])
-                for single in W:
+                for single in Word:
                     if rarest & single:
                         found.setdefault(int(single), []).append(order)
     return {single: tuple(orders) for single, orders in found.items()}
@@ -172,29 +173,14 @@ _UNSPACED = re.compile(
 _QUOTED = re.compile(
     r"\"[^\"\n]{2,400}\"|“[^“”\n]{2,400}”|«[^«»\n]{2,400}»|„[^„“”\n]{2,400}[“”]|「[^「」\n]{2,400}」|`[^`\n]{2,400}`"
 )
-_FOREIGN: Final = int(W.FOREIGN)
+_FOREIGN: Final = int(Word.FOREIGN)
+# fmt: off
 _ORDERLY: Final = int(
-    W.OVERRIDE
-    | W.INSTRUCTION
-    | W.PROMPT
-    | W.PRIOR
-    | W.SAY
-    | W.REVEAL
-    | W.REPEAT
-    | W.ONLY
-    | W.SECRET
-    | W.ACT
-    | W.MODE
-    | W.MODE_NAME
-    | W.AI
-    | W.ANSWER
-    | W.TASK
-    | W.NOW
-    | W.DECODE
-    | W.SEND
-    | W.FICTION
-    | W.LETTERS
+    Word.OVERRIDE | Word.INSTRUCTION | Word.PROMPT | Word.PRIOR | Word.SAY | Word.REVEAL | Word.REPEAT | Word.ONLY
+    | Word.SECRET | Word.ACT | Word.MODE | Word.MODE_NAME | Word.AI | Word.ANSWER | Word.TASK | Word.NOW | Word.DECODE
+    | Word.SEND | Word.FICTION | Word.LETTERS
 )
+# fmt: on
 _LETTERS_PER_WORD: Final = 3  # of a script without spaces
 _REPEATS: Final = 8  # times in a row that a word is no longer language
 
@@ -203,20 +189,19 @@ def rule_features(sentences: Sequence[str]) -> NDArray[np.float32]:
     """How far each rule holds for each sentence: [sentences, RULES], 0 to 1. Never raises; time is linear."""
     table = np.zeros((len(sentences), len(RULES)), np.float32)
     text = "\n".join(sentences)
-    disguised = _rows(sentences, [(start, end, 1.0) for start, end in plain(text).words])
+    reading = plain(text)
+    disguised = _rows(sentences, [(start, end, 1.0) for start, end in reading.words])
+    unseen = _rows(sentences, [(run.start, run.end, 1.0) for run in reading.stripped.removed])
     for row, sentence in enumerate(sentences):
-        for column in _columns(plain(sentence).text if row in disguised else sentence):
+        for column in _columns(plain(sentence).text if row in disguised or row in unseen else sentence):
             table[row, column] = 1.0
-    for column, spans in (
-        ("disguised", disguised),
-        ("delimiter", _rows(sentences, [(found.start, found.end, found.score) for found in delimiters.find(text)])),
-        (
-            "exfiltration",
-            _rows(sentences, [(found.start, found.end, found.score) for found in exfiltration.find(text)]),
-        ),
-    ):
-        for row, score in spans.items():
-            table[row, _COLUMN[column]] = score
+    delimited, carried = (
+        _rows(sentences, [(found.start, found.end, found.score) for found in find(text)])
+        for find in (delimiters.find, exfiltration.find)
+    )
+    for name, scores in (("disguised", disguised), ("delimiter", delimited), ("exfiltration", carried)):
+        for row, score in scores.items():
+            table[row, _COLUMN[name]] = score
     return table
 
 
@@ -357,7 +342,7 @@ def _repeats(words: list[str]) -> bool:
     if len(set(words)) * 3 > len(words) * 2:
         return False
     run = 1
-    for word, following in zip(words, words[1:], strict=False):
+    for word, following in pairwise(words):
         run = run + 1 if word == following else 1
         if run >= _REPEATS:
             return True
