@@ -3,7 +3,8 @@
 `texts/<language>/` holds sections of lines; this module draws documents from them. In the text files
 
     = genre: title        begins a topic of a host document (hosts*.txt)
-    = family              begins a family of attacks (task*.txt, override*.txt) or of clean prompts (prompts*.txt)
+    = family              begins a family of attacks (task*.txt, override*.txt) or of clean prompts (prompts*.txt);
+                          a "!" after its name: nobody asks for this honestly, so it is never a clean prompt
     @name: a | b | c      values of `{name}`, drawn anew at each place
     @name = a | b | c     the same, drawn once for each document
     > line                how a document opens; in frames.txt what is said before a request
