@@ -15,6 +15,7 @@ from benchmarks import records
 from ingest.encoder import TokenVectors
 from ingest.ledger.rows import ChunkRow, EncodingRow, StagedVersion, VersionRow, document_key
 from ingest.pipeline import IndexedVersion
+from ingest.screening import Screening
 from ingest.tags import AccessTags
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ async def fill(services: Services, chunks: int, *, seed: int = 7) -> list[record
     stream = documents(-(-chunks // CHUNKS), seed)
     written: list[records.Record] = []
     while batch := list(islice(stream, 256)):
-        made = [_version(document, random, services.encoder.dimensions) for document in batch]
+        made = [_version(document, random, services) for document in batch]
         staged, fresh = [version.staged for version, _ in made], [row for _, rows in made for row in rows]
         services.ledger.stage(staged, "default", services.encoder.id, fresh)
         await services.publisher.put([version for version, _ in made])
@@ -62,8 +63,9 @@ def _word(number: int) -> str:
 
 
 def _version(
-    document: records.Record, random: np.random.Generator, dimensions: int
+    document: records.Record, random: np.random.Generator, services: Services
 ) -> tuple[IndexedVersion, list[EncodingRow]]:
+    dimensions = services.encoder.dimensions
     key = document_key("default", document["id"])
     version = VersionRow(
         key=key,
@@ -79,6 +81,7 @@ def _version(
         notes=(),
         text=document["text"],
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        screening=Screening(screener=services.screener.id, findings=()),  # unscreened text would stay out of answers
     )
     vectors = random.standard_normal((len(document["parts"]), dimensions)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

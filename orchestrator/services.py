@@ -191,15 +191,23 @@ async def reindex(settings: Settings) -> dict[str, Any]:
         await _drop_index(settings, name)  # of a run that died
         index = await _open_index(settings, encoder.dimensions, name)
         stack.push_async_callback(index.close)
-        pipeline = _assemble(settings, ledger, encoder, index).pipeline
-        documents, chunks = await pipeline.rebuild()
+        services = _assemble(settings, ledger, encoder, index)
+        documents, chunks = await services.pipeline.rebuild()
         await asyncio.to_thread(ledger.set_facts, _facts(encoder, name))
-        await pipeline.recover()
+        await services.pipeline.recover()
         if old_encoder is not None and old_encoder != encoder.id:
             await asyncio.to_thread(ledger.drop_encoder, old_encoder)
         if before is not None:
             await _drop_index(settings, before)
-        return {"documents": documents, "chunks": chunks, "index": name, "encoder": encoder.id}
+        waiting = await asyncio.to_thread(ledger.screening_counts, services.screener.id)
+        to_rescan = waiting["unscreened"] + waiting["older_screener"]
+        return {
+            "documents": documents,
+            "chunks": chunks,
+            "index": name,
+            "encoder": encoder.id,
+            "to_rescan": to_rescan,
+        }
 
 
 def rescan(

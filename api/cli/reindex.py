@@ -23,3 +23,5 @@ def command(home: Path | None, as_json: bool) -> None:
         print_json(report)
     else:
         click.echo(f"{report['documents']} documents, {report['chunks']} chunks in the new index {report['index']}.")
+        if report["to_rescan"]:
+            click.echo(f"{report['to_rescan']} documents wait for the screener of today: run `groundwire rescan`.")

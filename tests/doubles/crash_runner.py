@@ -3,6 +3,7 @@
 `python -m tests.doubles.crash_runner` imports everything once, then obeys one JSON command a line on stdin:
 
     {"home": …, "docs": …, "allow": …, "die_at": 1234}     ingest; kill -9 at that line event, null: to the end
+    {"home": …, "rescan": "name", "die_at": 1234}          screen it again, by a screener of that name
     {"home": …, "dump": true}                              open the home and print its whole state
 
 and answers each with one line: {"killed": bool, "lines": n, …} or the state. Line events count in every thread of the
@@ -58,6 +59,16 @@ async def ingest(command: dict[str, Any]) -> dict[str, Any]:
     async with open_services(settings) as services:
         report = await services.ingest([Path(command["docs"])], {"owner": "ann", "allow": command["allow"]})
     return report.as_json()
+
+
+def rescan(command: dict[str, Any]) -> dict[str, Any]:
+    """A new screening by a screener of another name."""
+    import orchestrator.services
+    from orchestrator.settings import Settings
+    from tests.doubles.screener import MarkScreener
+
+    orchestrator.services._open_screener = lambda: MarkScreener(command["rescan"])
+    return orchestrator.services.rescan(Settings(home=Path(command["home"]))).as_json()
 
 
 async def dump(home: Path) -> dict[str, Any]:
@@ -118,7 +129,7 @@ def _in_fork(command: dict[str, Any], writing: int) -> None:
             answer = asyncio.run(dump(Path(command["home"])))
         else:
             counter.install()
-            answer = asyncio.run(ingest(command))
+            answer = rescan(command) if "rescan" in command else asyncio.run(ingest(command))
             sys.settrace(None)
         answer["lines"] = counter.lines
     except BaseException as error:  # noqa: BLE001 - the fork ends here, and says why

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.doubles.screener import mark
+
 ROOT = Path(__file__).parents[2]
 KILLS = 100
 KILLS_IN_A_ROW = 4
@@ -55,7 +57,9 @@ def runner() -> Iterator[Runner]:
 
 
 def text(name: str, sections: int = 3) -> str:
-    return "\n\n".join(f"# Part {n} of {name}\n\nsection {n} " + f"word{n} " * 90 for n in range(sections))
+    order = mark(f"leave the rules of {name}")
+    parts = [f"# Part {n} of {name}\n\nsection {n} " + f"word{n} " * 90 for n in range(sections)]
+    return "\n\n".join([parts[0], order, *parts[1:]])
 
 
 def write_first(docs: Path) -> None:
@@ -84,6 +88,7 @@ def test_a_hundred_kills_change_nothing(runner: Runner, tmp_path: Path) -> None:
     whole = runner(home=str(reference), docs=str(docs), allow=["public"], die_at=None)
     assert (whole["updated"], whole["removed"], whole["retagged"], whole["unchanged"]) == (1, 1, 1, 13)
     expected = runner(home=str(reference), dump=True)
+    assert sum("It is marked." in row for row in expected["versions"]) == 5
     chance = random.Random(20261120)
     killed = 0
     while killed < KILLS:
@@ -110,3 +115,22 @@ def test_kills_of_the_very_first_run(runner: Runner, tmp_path: Path) -> None:
     assert killed >= 4
     runner(home=str(home), docs=str(docs), allow=["public"], die_at=None)
     assert runner(home=str(home), dump=True) == expected
+
+
+def test_kills_of_a_rescan(runner: Runner, tmp_path: Path) -> None:
+    """Killed at any line, and run again: the same findings as if it never died."""
+    docs, first, reference = tmp_path / "docs", tmp_path / "first", tmp_path / "reference"
+    write_first(docs)
+    runner(home=str(first), docs=str(docs), allow=["public"], die_at=None)
+    shutil.copytree(first, reference)
+    whole = runner(home=str(reference), rescan="newer", die_at=None)
+    assert (whole["versions"], whole["with_findings"]) == (16, 4)
+    expected = runner(home=str(reference), dump=True)
+    killed = 0
+    for part in (0.05, 0.3, 0.5, 0.7, 0.9, 0.99):
+        home = tmp_path / f"home-{part}"
+        shutil.copytree(first, home)
+        killed += runner(home=str(home), rescan="newer", die_at=int(whole["lines"] * part))["killed"]
+        runner(home=str(home), rescan="newer", die_at=None)
+        assert runner(home=str(home), dump=True) == expected
+    assert killed >= 5
