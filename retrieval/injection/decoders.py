@@ -40,7 +40,8 @@ class _Encoding:
     decode: Callable[[str], str]  # raises ValueError where the piece is nothing of the kind
 
 
-_SCORES: Final = {"order": 0.97, "url": 0.6, "secret": 0.4}
+# Of 3,974 clean pages none held an order in code, and one a secret; tracking links do hold addresses.
+_SCORES: Final = {"order": 0.995, "url": 0.9, "secret": 0.9}
 _SHORTEST: Final = 16  # characters of a word that could be base64 of an order
 _SHORTEST_SAID: Final = 6  # characters of a decoded text that could say something
 _READABLE: Final = 0.9  # share of printable characters; bytes taken for text by chance have less

@@ -36,28 +36,50 @@ _TAGS: Final = (
     r"|tool[-_ ]?(?:call|result|response|output|use)s?|function[-_ ]?(?:call|result|response)s?|untrusted|thinking)"
 )
 _EDGE: Final = r"(?:end|begin|start|stop)(?:ning)?(?: of)?(?: the)? "
-_BOUNDED: Final = (
-    r"(?:system |user |assistant |developer |new |original )?"
-    r"(?:prompt|context|instructions?|documents?|conversation|input|user input|data|system message|message|text|query)"
+_PROMPT_PARTS: Final = (  # what only a prompt has, so that no document ends or begins it
+    r"(?:(?:system |new |original |previous )?(?:prompt|context|instructions?)|(?:user|system|assistant|model) "
+    r"(?:input|message|query|prompt|instructions?|data)|conversation|retrieved (?:text|documents?))"
 )
+_PARTS: Final = r"(?:documents?|text|input|message|data|query|article|passage)"
 
+
+_EDGE_REASON: Final = "A line claims that the prompt, the context or the document ends or begins here."
+
+
+def _edges(parts: str, score: float, repeated: float) -> tuple[_Sign, ...]:
+    """Claims that something ends or begins here: a line of its own, or capitals."""
+    line = rf"\n[^\w\n]{{0,12}}{_EDGE}{parts}[^\w\n]{{0,12}}(?=\n)"
+    capitals = rf"[EBS](?<!\w.)(?:ND|EGIN|TART|TOP)(?:NING)? (?:OF )?(?:THE )?{parts.upper()}\b"
+    return (
+        _Sign(re.compile(line, re.I), score, repeated, _EDGE_REASON),
+        _Sign(re.compile(capitals), score, repeated, _EDGE_REASON),
+    )
+
+
+# Scores: in 3,974 clean pages (handbooks in two languages, software manuals, security guides, encyclopaedia) none of
+# these stood outside of code, so a sign that only prompts know is put at less than 1 page in 100. Those that minutes,
+# forms and interviews may have, which those pages are not, are put lower by judgement.
 _SIGNS: Final = (
     _Sign(
         re.compile(r"<\|[a-zA-Z][\w ]{1,30}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"),
-        0.93,
-        0.98,
+        0.995,
+        0.998,
         "A sign of a chat template stands here, as if another turn began.",
     ),
     _Sign(
         re.compile(r"\[/?(?:SYSTEM|ASSISTANT|USER|ADMIN|DEVELOPER|INSTRUCTIONS?|SYS)(?: [A-Z]{2,12}){0,2}\]"),
-        0.8,
-        0.93,
+        0.98,
+        0.99,
         "A bracketed role stands here, as if another turn began.",
     ),
     _Sign(
-        re.compile(r"\n[ \t]{0,3}#{2,4} ?(?:Instruction|Response|Input|System|Human|User|Assistant):?[ \t]{0,9}(?=\n)"),
-        0.45,
-        0.85,
+        re.compile(
+            r"\n[ \t]{0,3}#{2,4} ?(?:instruction|response|input|system(?: prompt)?|human|user|assistant)"
+            r":?[ \t]{0,9}(?=\n)",
+            re.I,
+        ),
+        0.8,
+        0.97,
         "A heading of an instruction template stands here, as if another turn began.",
     ),
     _Sign(
@@ -66,45 +88,30 @@ _SIGNS: Final = (
             r"[*_\])]{0,3} ?:(?=[ \t*_]{0,4}\S)",
             re.I,
         ),
-        0.35,
         0.8,
+        0.96,
         "A line begins with a role, as a turn of a conversation with a model does.",
     ),
     _Sign(
         re.compile(rf"<(?<!\w<)/?{_TAGS}(?: [^<>\n]{{1,80}})?/?>", re.I),
-        0.6,
-        0.75,
+        0.96,
+        0.98,
         "A tag that prompts put around instructions or documents stands here.",
     ),
+    *_edges(_PROMPT_PARTS, 0.985, 0.992),
     _Sign(
-        re.compile(rf"\n[^\w\n]{{0,12}}{_EDGE}{_BOUNDED}[^\w\n]{{0,12}}(?=\n)", re.I),
-        0.7,
-        0.9,
-        "A line claims that the prompt, the context or the document ends or begins here.",
+        re.compile(rf"[-=#*~_<\[(][-=#*~_<\[(][ \t]{{0,9}}{_EDGE}{_PROMPT_PARTS}\b", re.I), 0.985, 0.992, _EDGE_REASON
     ),
-    _Sign(
-        re.compile(rf"[-=#*~_<\[(][-=#*~_<\[(][ \t]{{0,9}}{_EDGE}{_BOUNDED}\b", re.I),
-        0.7,
-        0.9,
-        "A line claims that the prompt, the context or the document ends or begins here.",
-    ),
-    _Sign(
-        re.compile(
-            r"[EBS](?<!\w.)(?:ND|EGIN|TART|TOP)(?:NING)? (?:OF )?(?:THE )?[A-Z ]{0,20}"
-            r"(?:PROMPT|CONTEXT|INSTRUCTIONS?|DOCUMENTS?|CONVERSATION|INPUT|MESSAGE)\b"
-        ),
-        0.7,
-        0.9,
-        "Capitals claim that the prompt, the context or the document ends or begins here.",
-    ),
+    *_edges(_PARTS, 0.9, 0.97),
     _Sign(
         re.compile(
             r"\n[ \t]{0,3}[\[(]?(?:(?:tool|function|api|search|retrieval|plugin)[ _]"
-            r"(?:call|result|output|response|return)s?[\])]? ?[:=>]|(?:observation|action|action input|thought|final answer):)",
+            r"(?:call|result|output|response|return)s?[\])]? ?[:=>]"
+            r"|(?:observation|action|action input|thought|final answer):)",
             re.I,
         ),
-        0.5,
-        0.8,
+        0.9,
+        0.97,
         "A line pretends to be the call or the result of a tool.",
     ),
     _Sign(
@@ -112,8 +119,8 @@ _SIGNS: Final = (
             r"[\"'](?:role|from|author)[\"']\s{0,8}:\s{0,8}[\"'](?:system|developer|assistant|tool|user|human|gpt)[\"']",
             re.I,
         ),
-        0.75,
-        0.9,
+        0.96,
+        0.985,
         "A message of a chat protocol stands here, with its role.",
     ),
 )

@@ -21,8 +21,11 @@ _BLANK: Final = 0.3  # a blank to be filled in, where data would stand
 _PRIVATE: Final = 0.3  # the name of something that only a conversation has
 _ORDERED: Final = 0.3  # an order to put it into the answer, or to fill the blank
 _HOST: Final = 0.4  # a name of the host that is longer and more mixed than people choose
-_ACTIVE: Final = 0.9  # code in place of an address
+_ACTIVE: Final = 0.8  # code in place of an address
 REPORTED: Final = 0.64  # below this sum it is an ordinary URL
+_SUM_CERTAIN: Final = 0.9
+_CERTAIN: Final = 0.995  # of 3,974 clean pages none had either; bookmarklets and templates may have the lower one
+_LIKELY: Final = 0.97
 _NEAR: Final = 300  # characters around a URL in which an order to use it is looked for
 
 _SPACED: Final = (
@@ -80,7 +83,7 @@ def find(text: str) -> list[Finding]:
     for start, end, place, score, blank in suspects:
         score += _ORDERED * (blank and _near(fills, start, end)) + _ORDERED * _near(embeds, start, end)
         if score >= REPORTED:
-            score = min(score, 0.98) * (IN_CODE if within(start, code) else 1)
+            score = (_CERTAIN if score >= _SUM_CERTAIN else _LIKELY) * (IN_CODE if within(start, code) else 1)
             findings.append(Finding(kind="exfiltration", score=score, start=start, end=end, reason=_REASONS[place]))
     return findings
 

@@ -220,7 +220,7 @@ def _rows(sentences: Sequence[str], spans: list[tuple[int, int, float]]) -> dict
 def looks_like_order(text: str) -> bool:
     """Whether `text` alone reads like an order to a model: one strong rule or two others."""
     found = rule_features([text])[0]
-    return bool(found[list(STRONG)].any() or np.count_nonzero(found[list(WEAK)]) >= 2)
+    return bool((found[list(STRONG)] >= 0.5).any() or (found[list(WEAK)] >= 0.5).sum() >= 2)
 
 
 def _columns(sentence: str) -> Iterable[int]:
