@@ -1,0 +1,130 @@
+"""The screener that stands behind the port `ingest.screening`: every detector over one document, failures named.
+
+readings.py         characters that hide or imitate, words split by signs
+decoders.py         what says something else once it is decoded
+delimiters.py       made-up turns of a chat, ends of documents that are none
+exfiltration.py     links and images that carry data out
+rules.py, style.py, context.py, vectors.py, features.py, heads.py
+                    the learned heads over each sentence, and growth.py from sentences to whole orders
+
+Detection is one layer. What it finds is kept beside the document; policy decides what becomes of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.screening import ChunkTokens, Finding, Kind, Screening
+from retrieval.injection import decoders, delimiters, exfiltration, readings
+from retrieval.injection.features import SentenceFeatures, sentence_features
+from retrieval.injection.growth import grow
+from retrieval.injection.heads import Model, context_columns, load_model, word_columns
+
+_REASONS: Final[dict[Kind, str]] = {
+    "override": "It orders whoever reads it to leave their rules, take another part or give away what they keep.",
+    "task": "It asks whoever reads it for something that the rest of the document is not about.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenerConfig:
+    """From which score on the heads report. A score is about the share of clean documents that have none as high."""
+
+    keep: float = 0.95  # of findings: those between here and `flag` are for people who look through 5 % of all
+    flag: float = 0.99  # what policy acts on unless told otherwise: about 1 % of clean documents
+
+
+class InjectionScreener:
+    """Implements `ingest.screening.Screener`. Holds no state between documents, so threads may share it."""
+
+    def __init__(self, config: ScreenerConfig = ScreenerConfig()) -> None:
+        self._config = config
+        self._model = load_model()
+        self._id = f"injection-{_version(config, self._model)}"
+        self._signs: dict[str, Callable[[str], list[Finding]]] = {
+            "readings": readings.find,
+            "decoders": decoders.find,
+            "delimiters": delimiters.find,
+            "exfiltration": exfiltration.find,
+        }
+
+    @property
+    def id(self) -> str:
+        """See `Screener.id`: changes with any rule, weight or threshold."""
+        return self._id
+
+    def screen(self, title: str, text: str, chunks: Sequence[ChunkTokens]) -> Screening:
+        """See `Screener.screen`. Vectors of another encoder than the heads were trained with are left unused."""
+        findings: list[Finding] = []
+        failed: list[str] = []
+        detectors = {name: _applied(find, text) for name, find in self._signs.items()}
+        detectors["heads"] = lambda: self._learned(title, text, chunks)
+        for name, detect in detectors.items():
+            try:
+                findings += [finding for finding in detect() if finding.score >= self._config.keep]
+            except Exception:  # noqa: BLE001 - whatever the text did to it, the document counts as not screened
+                failed.append(name)
+        findings.sort(key=lambda finding: (finding.start, finding.end, finding.kind))
+        return Screening(screener=self._id, findings=tuple(findings), failed=tuple(failed))
+
+    def _learned(self, title: str, text: str, chunks: Sequence[ChunkTokens]) -> Iterable[Finding]:
+        mean = self._model.mean
+        known = [chunk for chunk in chunks if chunk.tokens.shape[1] * 8 == len(mean)]
+        features = sentence_features(title, text, known, mean)
+        if not len(features.spans):
+            return []
+        if features.context is None:
+            return self._alone(features)
+        return self._in_context(features)
+
+    def _alone(self, features: SentenceFeatures) -> list[Finding]:
+        """A text without vectors: overt orders only, since every request is off its topic where there is none."""
+        head = self._model.override
+        logits = head.logits(word_columns(features), None)
+        scores = head.tail.score(logits, len(logits))
+        return self._findings("override", features, scores, logits >= head.tail.soil)
+
+    def _in_context(self, features: SentenceFeatures) -> list[Finding]:
+        """A document: an overt order counts where it does not belong to its document, as it does on a security page."""
+        override, task = self._model.override, self._model.task
+        overt = override.logits(word_columns(features), features.vectors)
+        strange = task.logits(context_columns(features), features.vectors)
+        soil = strange >= task.tail.soil
+        overt_scores = np.where(strange >= task.tail.knee, override.tail.score(overt, len(overt)), 0.0)
+        return [
+            *self._findings("override", features, overt_scores, soil),
+            *self._findings("task", features, task.tail.score(strange, len(strange)), soil),
+        ]
+
+    def _findings(
+        self, kind: Kind, features: SentenceFeatures, scores: NDArray[np.float64], soil: NDArray[np.bool_]
+    ) -> list[Finding]:
+        return [
+            Finding(
+                kind=kind,
+                score=float(scores[first:last].max()),
+                start=int(features.spans[first, 0]),
+                end=int(features.spans[last - 1, 1]),
+                reason=_REASONS[kind],
+            )
+            for first, last in grow(scores >= self._config.keep, soil)
+        ]
+
+
+def _applied(find: Callable[[str], list[Finding]], text: str) -> Callable[[], list[Finding]]:
+    return lambda: find(text)
+
+
+def _version(config: ScreenerConfig, model: Model) -> str:
+    """Of the code of all detectors, the model and the thresholds: no one can forget to raise it."""
+    digest = hashlib.sha256(f"{config!r}\0{model.id}\0".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
