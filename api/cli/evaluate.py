@@ -12,6 +12,7 @@ import click
 from api.cli import ANSWER_IS_NO
 from api.cli.eval_injection import injection
 from api.cli.eval_pii import pii
+from api.cli.eval_support import support
 from api.cli.options import common, load_settings, make_principal, print_json, run, who
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def command() -> None:
 
 command.add_command(injection)
 command.add_command(pii)
+command.add_command(support)
 
 
 @command.command("retrieval")
