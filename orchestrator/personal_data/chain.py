@@ -37,7 +37,7 @@ class DetectionConfig:
 
     regions: tuple[str, ...] = REGIONS  # ISO 3166-1 codes of the countries whose own telephone numbers count
     disguised_emails: bool = True  # whether "name (at) host (dot) com" counts
-    private_ips: bool = False  # whether addresses count that name nobody: private, loopback, documentation
+    private_ips: bool = True  # whether addresses count that name a machine within one network only, as 10.1.2.3
     version_like_ips: bool = False  # whether four numbers after "version" count
     weekdays: bool = True  # whether the name of a day of the week is a date
     own_words: Mapping[str, str] = field(default_factory=dict)  # a tenant's phrases with their types

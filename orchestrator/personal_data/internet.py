@@ -69,11 +69,23 @@ _V6_HEAD: Final = re.compile(r"[0-9A-Fa-f]{0,4}\Z")
 _VERSION: Final = Cue(r"(?:v|version|release|build|firmware|driver|v\.|ver\.?)[ :=]{0,2}\Z", before=12)
 
 
+# RFC 6890: every machine's own address, none, examples in documents; and masks, which are written like addresses.
+_NOBODY: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        words("127.0.0.0/8 0.0.0.0/32 192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 255.0.0.0/8 ::/127 2001:db8::/32"),
+    )
+)
+_PRIVATE: Final = tuple(
+    map(ipaddress.ip_network, words("10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 169.254.0.0/16 fc00::/7 fe80::/10"))
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpDetector:
-    """IP_ADDRESS, of both versions."""
+    """IP_ADDRESS, of both versions. Loopback, unspecified and documentation addresses are nobody's and never count."""
 
-    private: bool = False  # whether addresses that name nobody count: private, loopback, link-local, documentation
+    private: bool = True  # whether addresses count that name a machine within one network only
     versions: bool = False  # whether four numbers after "version" or "v" count
     name: str = "ip"
     types: frozenset[str] = frozenset({"IP_ADDRESS"})
@@ -100,7 +112,9 @@ class IpDetector:
             address = ipaddress.ip_address(text[start:end])
         except ValueError:
             return False
-        if not self.private and (not address.is_global or address.is_multicast):
+        if any(address in network for network in _NOBODY if network.version == address.version):
+            return False
+        if not self.private and any(address in network for network in _PRIVATE if network.version == address.version):
             return False
         return self.versions or address.version == 6 or not _VERSION.near(text, start, end)
 

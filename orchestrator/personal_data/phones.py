@@ -38,7 +38,7 @@ _DISTINCT: Final = re.compile(
     r"\(\d{1,5}\)[ -]?\d{2,4}(?:[ -]?\d{2,5}){1,3}"
     r"|(?:1[ .-])?\(?\d{3}\)?(?P<us>[ .-])\d{3}(?P=us)\d{4}"
     r"|0\d{1,4}[ /-]{1,3}\d{2,4}(?P<trunk>[ -])\d{2,5}(?:(?P=trunk)\d{2,4}){0,3}"
-    r"|0\d{1,4}[/-]\d{5,8}"
+    r"|0(?:\d{1,4}[/-]|\d{2,4} )\d{5,8}"
     r"|\d\d(?P<pairs>[ -])\d\d(?:(?P=pairs)\d\d){2,3}"
 )
 REGIONS: Final = words("""
@@ -61,16 +61,18 @@ class PhoneDetector:
     def detect(self, text: str) -> Iterator[Entity]:
         """The numbers of `text`, with their extensions."""
         for run in _RUN.finditer(text):
-            start, end = _widened(text, *run.span())
-            written = text[start:end]
-            if _inside_more(text, start, end) or _DATE.search(written) or written.count("(") != written.count(")"):
-                continue
-            if self._is_phone(text, start, end, written):
-                extension = _EXTENSION.match(text, end)
-                yield Entity(type="PHONE_NUMBER", start=start, end=extension.end() if extension else end)
+            for start, end in _readings(text, *run.span()):
+                if self._is_phone(text, start, end, whole=end - start >= run.end() - run.start()):
+                    extension = _EXTENSION.match(text, end)
+                    yield Entity(type="PHONE_NUMBER", start=start, end=extension.end() if extension else end)
+                    break
 
-    def _is_phone(self, text: str, start: int, end: int, written: str) -> bool:
+    def _is_phone(self, text: str, start: int, end: int, *, whole: bool) -> bool:
+        """Whether [start, end) is a number; a part of a row of digits is one only by its own shape."""
+        written = text[start:end]
         digits = re.sub(r"\D", "", written)
+        if _inside_more(text, start, end) or _DATE.search(written) or written.count("(") != written.count(")"):
+            return False
         if written.startswith(("+", "(+")) or (digits.startswith("00") and len(digits) >= 11):
             return _is_international(written, digits)
         if not 6 <= len(digits) <= 13 or _YEARS.fullmatch(written) or _OTHER_NUMBER.near(text, start, end):
@@ -79,7 +81,19 @@ class PhoneDetector:
             return True
         if len(digits) not in _lengths(self.regions) or (len(digits) == 6 and not _THREE_PAIRS.fullmatch(written)):
             return False
-        return _LABEL.match(text, end) is not None or _CUE.near(text, start, end)
+        return whole and (_LABEL.match(text, end) is not None or _CUE.near(text, start, end))
+
+
+def _readings(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A row of digits as one number, then without its first one or two groups, then without its last."""
+    yield _widened(text, start, end)
+    first = text.find(" ", start, end)
+    if first >= 0:
+        yield _widened(text, first + 1, end)
+        second = text.find(" ", first + 1, end)
+        if second >= 0:
+            yield _widened(text, second + 1, end)
+        yield _widened(text, start, text.rfind(" ", start, end))
 
 
 def _widened(text: str, start: int, end: int) -> tuple[int, int]:

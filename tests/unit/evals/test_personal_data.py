@@ -97,7 +97,7 @@ class Broken:
 def test_failures_are_counted() -> None:
     """A detector that fails is named in the report with the number of texts."""
     chain = DetectorChain([Broken()])
-    result = judge(AnnotatedText(id="1", text="x"), chain)
+    result = judge(AnnotatedText(id="1", text="x"), chain.detect("x"))
     assert summarise([result, result], chain.types)["failed"] == {"broken: RuntimeError": 2}
 
 

@@ -69,18 +69,19 @@ def test_disguised_emails_by_setting() -> None:
     [
         ("from 8.8.4.4:53 and [2606:4700:4700::1111]", ["8.8.4.4", "2606:4700:4700::1111"]),
         ("ping 2001:4860:4860:0:0:0:0:8888.", ["2001:4860:4860:0:0:0:0:8888"]),
-        ("127.0.0.1 10.1.2.3 192.168.0.1 ::1 fe80::1 2001:db8::1", []),
+        ("127.0.0.1 0.0.0.0 255.255.255.0 192.0.2.7 ::1 :: 2001:db8::1", []),
+        ("10.1.2.3/8 and fe80::1", ["10.1.2.3", "fe80::1"]),
         ("v1.2.3.4, version 5.6.7.8, 1.2.3.4.5, 999.1.1.1, 12:30:45, std::abc::fed, a::b", []),
     ],
 )
 def test_ip_addresses(text: str, expected: list[str]) -> None:
-    """Public addresses of both versions; private ones, versions of programs and times are none."""
+    """Addresses of both versions; those of nobody, masks, versions of programs and times are none."""
     assert found(IpDetector(), text) == expected
 
 
 def test_private_ip_addresses_and_versions_by_setting() -> None:
-    """What is left out by default is found when it is asked for."""
-    assert found(IpDetector(private=True), "10.1.2.3 and fe80::1") == ["10.1.2.3", "fe80::1"]
+    """Addresses within a network can be left out, and what follows "version" can be let in."""
+    assert found(IpDetector(private=False), "10.1.2.3, fe80::1 and 8.8.4.4") == ["8.8.4.4"]
     assert found(IpDetector(versions=True), "version 8.8.4.4") == ["8.8.4.4"]
 
 
@@ -157,6 +158,7 @@ def test_social_security_numbers(text: str, expected: list[str]) -> None:
         ),
         ("(415) 555-2671 and 415.555.2671 x12", ["(415) 555-2671", "415.555.2671 x12"]),
         ("030/901820, 06 12 34 56 78", ["030/901820", "06 12 34 56 78"]),
+        ("Suite 500 415-555-2671, on 2024-01-05 030 901820", ["415-555-2671", "030 901820"]),
         ("call 555 2671", ["555 2671"]),
         ("Tel.: ０３０‑９０１８２０", ["０３０‑９０１８２０"]),
         ("55 52 67 11 mobile", ["55 52 67 11"]),
