@@ -50,9 +50,12 @@ _GAP: Final = r"[ ,;:\n]{1,2}"
 
 
 def _base64(piece: str) -> str:
-    letters = "".join(piece.rstrip("=").split())
-    if letters.islower() or letters.isupper() or letters.isdigit():
+    if piece.islower() or piece.isupper():
         raise ValueError("one case only")
+    first = base64.b64decode(piece[:_SHORTEST].translate(_STANDARD))
+    if _text(first).count("\ufffd") > 1:  # the last character may be cut in two
+        raise ValueError("no text")
+    letters = "".join(piece.rstrip("=").split())
     usable = letters[: len(letters) - (len(letters) % 4 == 1)]
     return _text(base64.b64decode(usable.translate(_STANDARD) + "=" * (-len(usable) % 4)))
 

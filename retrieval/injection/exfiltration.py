@@ -28,8 +28,10 @@ _CERTAIN: Final = 0.995  # of 3,974 clean pages none had either; bookmarklets an
 _LIKELY: Final = 0.97
 _NEAR: Final = 300  # characters around a URL in which an order to use it is looked for
 
+# A run is taken whole and never given back (possessive), so the repeat around it cannot multiply the work.
+_RUNS: Final = 40
 _SPACED: Final = (
-    r"(?:[^\s\"'<>()\[\]{}]|\([^()\n]{0,200}\)|\[[^\[\]\n]{1,100}\]|\{[^{}\n]{1,100}\}|<[^<>\n]{1,100}>|[{}])"
+    r"(?:[^\s\"'<>()\[\]{}]{1,500}+|\([^()\n]{0,200}\)|\[[^\[\]\n]{1,100}\]|\{[^{}\n]{1,100}\}|<[^<>\n]{1,100}>|[{}])"
 )
 # Both begin with a rare character, so that a search over prose is one scan for it.
 _MARKUP = re.compile(
@@ -37,10 +39,10 @@ _MARKUP = re.compile(
     r"|(?<=\[)(?:[^\[\]\n]{0,300}\](?:\(\s{0,3}|:[ \t]{1,3})<?)"
     r"|(?<=<)(?:(?P<shown>(?:img|iframe|script|object|embed|video|audio)\b[^<>]{0,300}?(?:src|data))"
     r"|a\b[^<>]{0,300}?href)\s{0,2}=\s{0,2}[\"']?)"
-    rf"(?P<url>{_SPACED}{{4,{MAX_URL}}})",
+    rf"(?P<url>{_SPACED}{{1,{_RUNS}}})",
     re.I,
 )
-_BARE = re.compile(rf"://(?<=[ps]://)(?:{_SPACED}){{1,{MAX_URL}}}", re.I)
+_BARE = re.compile(rf"://(?<=[ps]://){_SPACED}{{1,{_RUNS}}}", re.I)
 _SCHEME = re.compile(r"https?\Z", re.I)
 _PARTS = re.compile(r"(?:https?:)?//(?P<host>[^/?#\s]{0,300})(?P<path>[^?#]{0,2000})(?P<query>[?#].{0,2000})?", re.I)
 _BLANKS = re.compile(
@@ -67,6 +69,9 @@ _FILL = re.compile(
     r"|email|message|summar|context|document|key|token)",
     re.I,
 )
+_ORDINARY = re.compile(
+    r"(?:https?://(?:[\w-]{1,29}\.)*[\w-]{1,29}(?:[/#][\w./#~+,@-]*)?|[#.\w][\w./#~+,@-]*)", re.ASCII
+)
 _HARMLESS_SCRIPT = re.compile(r"javascript:\s{0,3}(?:void\s?\(?0\)?|;|$)", re.I)
 _SCRIPT = re.compile(r"(?:javascript|vbscript):|data:(?:text/html|application|image/svg)", re.I)
 
@@ -77,7 +82,10 @@ def find(text: str) -> list[Finding]:
     suspects = [suspect for suspect in judged if suspect[3] > _PLACE_SCORES[suspect[2]]]
     if not suspects:
         return []
-    fills, embeds = ([match.start() for match in order.finditer(text)] for order in (_FILL, _EMBED))
+    regions = _around([suspect[:2] for suspect in suspects])
+    fills, embeds = (
+        [match.start() for region in regions for match in order.finditer(text, *region)] for order in (_FILL, _EMBED)
+    )
     code = code_spans(text)
     findings = []
     for start, end, place, score, blank in suspects:
@@ -86,6 +94,17 @@ def find(text: str) -> list[Finding]:
             score = (_CERTAIN if score >= _SUM_CERTAIN else _LIKELY) * (IN_CODE if within(start, code) else 1)
             findings.append(Finding(kind="exfiltration", score=score, start=start, end=end, reason=_REASONS[place]))
     return findings
+
+
+def _around(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What lies near the ascending `spans`, in pieces that do not overlap."""
+    regions: list[tuple[int, int]] = []
+    for start, end in spans:
+        near = (max(0, start - _NEAR), end + _NEAR)
+        if regions and near[0] <= regions[-1][1]:
+            near = (regions.pop()[0], near[1])
+        regions.append(near)
+    return regions
 
 
 def _near(places: list[int], start: int, end: int) -> bool:
@@ -116,9 +135,11 @@ def _urls(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 def _score(place: str, url: str) -> tuple[float, bool]:
     """What a URL itself says for carrying data out, 0 to about 1.5, and whether it has a blank to be filled in."""
+    if _ORDINARY.fullmatch(url):
+        return 0.0, False
     if _SCRIPT.match(url):
         return (0.0 if place == "bare" or _HARMLESS_SCRIPT.match(url) else _ACTIVE), False
-    parts = _PARTS.match(url)
+    parts = _PARTS.match(url[:MAX_URL])
     if not parts:
         return 0.0, False
     query = parts["query"] or ""

@@ -46,10 +46,10 @@ _SPLIT = re.compile(
     r"(?![^\W_])",
     re.DOTALL,
 )
-_BREAK = re.compile(r"[-_.*~](?<=[A-Za-z].)(?=[A-Za-z])", re.DOTALL)
-_BROKEN = re.compile(r"[A-Za-z]{1,12}(?:[-_.*~][A-Za-z]{1,12}){1,9}")
-_BREAKS = re.compile(r"[-_.*~]")
-_MARKS = re.compile("[\u0300-\u036f\u20d2-\u20e5]+")
+_BREAK = re.compile(r"[-_*~](?<=[A-Za-z].)(?=[A-Za-z])", re.DOTALL)
+_BROKEN = re.compile(r"[A-Za-z]{1,12}(?:[-_*~][A-Za-z]{1,12}){1,9}")
+_BREAKS = re.compile(r"[-_*~]")
+_MARKS = re.compile("[\u0300-\u036f\u20d2-\u20e5][\u0300-\u036f\u20d2-\u20e5]*")
 _OVERLAYS: Final = frozenset("\u0334\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5")  # struck through: no language does
 _MOST_MARKS: Final = 3  # on one letter, as Greek has
 _WHOLE_WORD: Final = 5  # letters of a word all in look-alikes that is no word of its own script by chance
