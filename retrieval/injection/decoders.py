@@ -153,8 +153,9 @@ def _ciphers() -> dict[str, Callable[[str], str]]:
 
 _CIPHERS: Final = _ciphers()
 _CIPHERED: Final = frozenset(_CIPHERS)
+_CODED = re.compile(r"[A-Z0-9%]")  # small letters alone are no encoding of text
 _WORD = re.compile(r"[A-Za-z]{6,12}")
-_DATA_URI = re.compile(r"data:[a-z]{1,20}/[a-zA-Z0-9.+-]{1,60}(?:;[a-z0-9=-]{1,40}){0,3},\Z")
+_DATA_URI = re.compile(r"data:[a-z]{1,20}/[a-zA-Z0-9.+-]{1,60}(?:;[a-z0-9=-]{1,40}){0,3},")
 
 
 def find(text: str, limits: DecoderLimits = DecoderLimits()) -> list[Finding]:
@@ -196,10 +197,10 @@ def _is_readable(text: str) -> bool:
 def _pieces(text: str, limits: DecoderLimits) -> Iterator[tuple[int, int, str]]:
     """What may be encoded in `text`, with its place, decoded."""
     words = text.split()
-    in_long, in_short = ([encoding for encoding in some if encoding.trigger in text] for some in (_LONG, _SHORT))
     for start, end in _long_words(text, words):
-        yield from _decoded(text, start, end, in_long, limits)
-    yield from _decoded(text, 0, len(text), in_short, limits)
+        if _CODED.search(text, start, end):
+            yield from _decoded(text, start, end, _LONG, limits)
+    yield from _decoded(text, 0, len(text), _SHORT, limits)
     if not _CIPHERED.isdisjoint(words):
         yield from _deciphered(text, limits)
 
@@ -221,12 +222,14 @@ def _long_words(text: str, words: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def _decoded(
-    text: str, first: int, last: int, encodings: list[_Encoding], limits: DecoderLimits
+    text: str, first: int, last: int, encodings: tuple[_Encoding, ...], limits: DecoderLimits
 ) -> Iterator[tuple[int, int, str]]:
     """The pieces of `text[first:last]` that one of the encodings could have made, decoded."""
     for encoding in encodings:
+        if text.find(encoding.trigger, first, last) < 0:
+            continue
         for match in encoding.pattern.finditer(text, first, last):
-            if _DATA_URI.search(text, max(0, match.start() - 200), match.start()):
+            if _is_data_uri(text, match.start()):
                 continue
             for start in range(match.start(), match.end(), limits.piece):
                 end = min(start + limits.piece, match.end())
@@ -234,6 +237,12 @@ def _decoded(
                     yield start, end, encoding.decode(text[start:end])
                 except (ValueError, binascii.Error, OverflowError):
                     continue
+
+
+def _is_data_uri(text: str, start: int) -> bool:
+    """Whether what begins at `start` is the content of a data URI: an image that is written into the page."""
+    uri = text.rfind("data:", max(0, start - 200), start)
+    return uri >= 0 and _DATA_URI.fullmatch(text, uri, start) is not None
 
 
 def _deciphered(text: str, limits: DecoderLimits) -> Iterator[tuple[int, int, str]]:
