@@ -51,9 +51,9 @@ def screening_json(row: VersionRow, policy: ScreeningPolicy) -> dict[str, Any] |
     if found is None:
         return None
     level = row.tags.classification
-    findings = [
-        finding_json(f) | {"action": policy.action(f.kind, f.score, level, "answer") or "keep"} for f in found.findings
-    ]
+    peak = max((f.score for f in found.findings), default=0.0)
+    actions = [policy.action(f.kind, f.score, level, "answer", peak=peak) or "keep" for f in found.findings]
+    findings = [finding_json(f) | {"action": action} for f, action in zip(found.findings, actions, strict=True)]
     return {"screener": found.screener, "failed": list(found.failed), "findings": findings}
 
 

@@ -305,10 +305,6 @@ def _open_encoder(settings: Settings) -> Encoder:
 
 
 def _open_screener() -> Screener:
-    import importlib
-
-    if not (Path(__file__).parents[1] / "retrieval/injection/model.json").exists():  # TEMPORARY
-        return importlib.import_module("tests.doubles.screener").MarkScreener()
     from retrieval.injection.screener import InjectionScreener
 
     return InjectionScreener()

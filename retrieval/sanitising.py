@@ -110,14 +110,17 @@ def _withheld_whole(passage: Passage, policy: ScreeningPolicy, use: Use) -> str 
         return UNSCREENED
     if found.failed:
         return FAILED
-    actions = (policy.action(kind, score, passage.classification, use) for kind, score in found.peaks.items())
+    peak = max(found.peaks.values(), default=0.0)
+    level = passage.classification
+    actions = (policy.action(kind, score, level, use, peak=peak) for kind, score in found.peaks.items())
     return QUARANTINED if "quarantine" in actions else None
 
 
 def _by_action(passage: Passage, policy: ScreeningPolicy, use: Use) -> dict[Action, list[Finding]]:
     found: dict[Action, list[Finding]] = {}
+    peak = max(passage.screening.peaks.values(), default=0.0) if passage.screening else 0.0
     for finding in passage.findings:
-        action = policy.action(finding.kind, finding.score, passage.classification, use)
+        action = policy.action(finding.kind, finding.score, passage.classification, use, peak=peak)
         if action is not None:
             found.setdefault(action, []).append(finding)
     return found

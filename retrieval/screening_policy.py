@@ -45,14 +45,22 @@ class ScreeningPolicy:
     """
 
     act: float = 0.99  # score from which a rule acts: in about 1 of 100 clean documents something is withheld
-    flag: float = 0.95  # score from which a finding is shown beside text that stays
+    flag: float = 0.95  # score from which a finding is shown beside text that stays, in a document without a surer one
     rules: tuple[ScreeningRule, ...] = ()  # the first that is met decides; strip where none is
     screener: str | None = None  # id of the screener in service; what another one screened is flagged
 
-    def action(self, kind: Kind, score: float, classification: Classification, use: Use) -> Action | None:
-        """What happens with a finding; None where it is too weak for anything."""
-        if score < self.act:
-            return "flag" if score >= self.flag else None
+    def action(
+        self, kind: Kind, score: float, classification: Classification, use: Use, *, peak: float = 0.0
+    ) -> Action | None:
+        """What happens with a finding; None where it is too weak for anything.
+
+        `peak` is the highest score in its document: where that is enough to act, the document gets no benefit of the
+        doubt, and what would be flagged elsewhere is acted on too. That costs no clean document that lost nothing yet.
+        """
+        if score < self.flag:
+            return None
+        if max(score, peak) < self.act:
+            return "flag"
         for rule in self.rules:
             if (
                 rule.kind in (None, kind)

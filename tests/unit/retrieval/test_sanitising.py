@@ -115,6 +115,12 @@ def test_quarantine_takes_every_passage_of_the_document() -> None:
     assert one(elsewhere).text == TEXT
 
 
+def test_what_is_suspected_goes_with_what_is_sure() -> None:
+    """A document that holds one order elsewhere loses what only looks a little like one."""
+    sure = ChunkScreening(screener="now", failed=(), findings=(finding(*ORDER, score=0.96),), peaks={"task": 0.995})
+    assert "wire" not in one(sure).text
+
+
 def test_what_is_weak_is_left_alone() -> None:
     """Below the lower threshold nothing happens, and the finding is still there for whoever looks."""
     passage = one(screening(finding(*ORDER, score=0.9)))

@@ -20,6 +20,14 @@ def test_the_score_decides_first(score: float, action: str | None) -> None:
     assert ScreeningPolicy().action("override", score, INTERNAL, "answer") == action
 
 
+def test_a_document_that_holds_one_order_gets_no_benefit_of_the_doubt() -> None:
+    """What is suspected beside something sure is acted on like it; what is weak stays as it is."""
+    policy = ScreeningPolicy(rules=(ScreeningRule(action="mask"),))
+    assert policy.action("task", 0.96, INTERNAL, "answer", peak=0.995) == "mask"
+    assert policy.action("task", 0.96, INTERNAL, "answer", peak=0.96) == "flag"
+    assert policy.action("task", 0.94, INTERNAL, "answer", peak=1.0) is None
+
+
 def test_the_first_rule_that_is_met_decides() -> None:
     """By kind, by use, and by classification from the one that is named up; what no rule meets is stripped."""
     policy = ScreeningPolicy(
