@@ -6,18 +6,18 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import regex
 
-from evals import metrics
+from evals.answer_report import CaseResult, summarise
 from evals.golden import GoldenCase, read_golden
 from evals.json_lines import spread
 from evals.own_home import fingerprint, own_home
 from ingest.errors import GroundwireError
+from retrieval.sentences import sentence_spans
 
 if TYPE_CHECKING:
     from orchestrator.contract import Answer, Citation
@@ -32,35 +32,8 @@ _WORDS = regex.compile(rf"[{_UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseResult:
-    """What came out of one case. `--cases` writes one a line."""
-
-    id: str
-    answerable: bool
-    has_reference: bool  # whether the case says what a right answer cites
-    status: str  # of the answer, or "error"
-    error: str | None = None  # code
-    score: float | None = None  # confidence
-    answer: str = ""
-    cited: tuple[str, ...] = ()  # documents, in order, each once
-    correct: bool | None = None  # whether cited text holds a reference; None where that cannot be told
-    reference_cited: bool | None = None  # whether a document of reference_ids is cited
-    must_cite_missing: tuple[str, ...] = ()
-    must_not_cited: tuple[str, ...] = ()
-    citations: int = 0
-    mismatches: int = 0  # citations whose quote is not the stored slice
-    milliseconds: float = 0.0
-
-    @property
-    def answered(self) -> bool:
-        """Whether an answer was given out."""
-        return self.status == "answered"
-
-    @property
-    def wrong(self) -> bool | None:
-        """Whether the answer that was given out should not have been; None where that cannot be told."""
-        return True if not self.answerable else None if self.correct is None else not self.correct
+# Words from which on a reference is a sentence that was selected, not a short answer that stands inside of one.
+SENTENCE_WORDS = 6
 
 
 async def evaluate_answers(
@@ -123,7 +96,9 @@ async def run_case(services: Services, case: GoldenCase, principal: Principal, m
 
 def _failed(case: GoldenCase, code: str) -> CaseResult:
     known = bool(case.reference)
-    return CaseResult(id=case.id, answerable=case.answerable, has_reference=known, status="error", error=code)
+    return CaseResult(
+        id=case.id, answerable=case.answerable, has_reference=known, status="error", kind=case.kind, error=code
+    )
 
 
 def judge(case: GoldenCase, answer: Answer, *, mismatches: int, milliseconds: float) -> CaseResult:
@@ -132,17 +107,24 @@ def judge(case: GoldenCase, answer: Answer, *, mismatches: int, milliseconds: fl
     cited = tuple(dict.fromkeys(citation.document_id for citation in citations))
     answered = answer.status == "answered"
     right = answered and case.answerable
+    overlap = evidence_overlap([citation.quote for citation in citations], case.reference) if right else None
     return CaseResult(
         id=case.id,
         answerable=case.answerable,
         has_reference=bool(case.reference),
         status=answer.status,
+        kind=case.kind,
         score=answer.confidence.score,
+        calibrated=answer.confidence.calibrated,
         answer=answer.answer,
+        flags=answer.flags,
         cited=cited,
         correct=_holds_any(citations, case.reference) if right and case.reference else None,
         reference_cited=not set(case.reference_ids).isdisjoint(cited) if right and case.reference_ids else None,
+        evidence_precision=overlap[0] if overlap else None,
+        evidence_recall=overlap[1] if overlap else None,
         must_cite_missing=tuple(name for name in case.must_cite if name not in cited) if answered else (),
+        must_not_cite=case.must_not_cite,
         must_not_cited=tuple(name for name in case.must_not_cite if name in cited),
         citations=len(citations),
         mismatches=mismatches,
@@ -166,40 +148,18 @@ def holds(text: str, reference: str) -> bool:
     return bool(words) and f" {' '.join(words)} " in f" {' '.join(_words(text))} "
 
 
-def summarise(results: Sequence[CaseResult]) -> dict[str, Any]:
-    """The figures over all cases. An error counts as a question that was not answered, and not as an abstention."""
-    answered = [r for r in results if r.answered]
-    asked = [r for r in results if r.error is None]
-    abstained = [r for r in asked if not r.answered]
-    scores = {kind: [r.score for r in asked if r.answerable is kind and r.score is not None] for kind in (True, False)}
-    figures = {
-        "coverage": metrics.share(r.answered for r in results),
-        "answered_correctly": metrics.share(r.correct for r in answered if r.correct is not None),
-        "correct_of_answerable": metrics.share(r.correct is True for r in results if r.answerable and r.has_reference),
-        "reference_cited": metrics.share(r.reference_cited for r in answered if r.reference_cited is not None),
-        "abstention_recall": metrics.share(not r.answered for r in asked if not r.answerable),
-        "abstention_precision": metrics.share(not r.answerable for r in abstained),
-        "auroc": metrics.auroc_figure(scores[True], scores[False]),
-        "wrong_at_full_coverage": metrics.share(r.wrong for r in answered if r.wrong is not None),
-        "coverage_at_10_percent_wrong": _coverage_at(results, 0.1),
-        "citations_equal": metrics.share(n >= r.mismatches for r in results for n in range(r.citations)),
-    }
-    return {
-        "n": len(results),
-        "answerable": sum(r.answerable for r in results),
-        "answered": len(answered),
-        "errors": dict(Counter(r.error for r in results if r.error is not None)),
-        **{name: figure.as_json() for name, figure in figures.items()},
-        "citations": {"checked": sum(r.citations for r in results), "mismatches": sum(r.mismatches for r in results)},
-        "must_cite_violations": [r.id for r in results if r.must_cite_missing],
-        "must_not_cite_violations": [r.id for r in results if r.must_not_cited],
-        "latency_ms": metrics.percentiles([r.milliseconds for r in asked]),
-    }
+def evidence_overlap(quotes: Sequence[str], references: Sequence[str]) -> tuple[float, float] | None:
+    """Share of the cited sentences that are references, and of the references that are cited.
 
-
-def case_json(result: CaseResult) -> dict[str, Any]:
-    """One line of `--cases`."""
-    return asdict(result)
+    Two sentences are the same when one holds the other. None where the references are not sentences.
+    """
+    if not references or any(len(_words(reference)) < SENTENCE_WORDS for reference in references):
+        return None
+    cited = [quote[start:end] for quote in quotes for start, end in sentence_spans(quote)]
+    if not cited:
+        return None
+    same = np.array([[holds(one, gold) or holds(gold, one) for gold in references] for one in cited])
+    return float(same.any(axis=1).mean()), float(same.any(axis=0).mean())
 
 
 async def _ingest(
@@ -222,16 +182,3 @@ def _holds_any(citations: Sequence[Citation], references: Sequence[str]) -> bool
 def _words(text: str) -> list[str]:
     found: list[str] = _WORDS.findall(unicodedata.normalize("NFKC", text).casefold())
     return found
-
-
-def _coverage_at(results: Sequence[CaseResult], tolerated: float) -> metrics.Figure:
-    """Share of all questions that the best-scored answers cover with at most `tolerated` of them wrong."""
-    judged = np.array([r.answered and r.wrong is not None for r in results])
-    scores = np.array([r.score or 0.0 for r in results])
-    wrong = np.array([bool(r.wrong) for r in results])
-
-    def covered(rows: metrics.Rows) -> float:
-        kept = rows[judged[rows]]
-        return metrics.accepted_at(scores[kept], wrong[kept], tolerated) / len(rows)
-
-    return metrics.bootstrap(covered, [len(results)])

@@ -28,6 +28,7 @@ class GoldenCase(BaseModel):
     id: str = Field(min_length=1)
     question: str
     answerable: bool  # by what its principal may read
+    kind: str | None = None  # what sort of case it is; `a/b` is counted under `a` too
     reference: Names = ()  # texts, one of which a right answer cites
     reference_ids: Names = ()  # documents that hold the answer
     must_cite: Names = ()  # documents, all of which an answer must cite

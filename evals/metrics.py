@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,6 +86,62 @@ def accepted_at(scores: ArrayLike, wrong: ArrayLike, limit: float) -> int:
     last_of_score = np.append(values[1:] != values[:-1], True)[: len(values)]
     allowed = counts[last_of_score & (errors <= limit * counts + 1e-9)]
     return int(allowed.max(initial=0))
+
+
+def risk_coverage(scores: ArrayLike, wrong: ArrayLike, of: int, points: int = 20) -> list[dict[str, Any]]:
+    """The risk-coverage curve (El-Yaniv and Wiener, 2010): the share of wrong answers among the best-scored ones.
+
+    `of` is what coverage counts in, all questions that were asked. At most `points` points, `{threshold, coverage,
+    wrong}`, from the strictest threshold to the lowest score; answers of one score come together.
+    """
+    values, errors = np.asarray(scores, np.float64), np.asarray(wrong, bool)
+    order = np.argsort(-values, kind="stable")
+    values, errors = values[order], errors[order]
+    last_of_score = np.flatnonzero(np.append(values[1:] != values[:-1], True)[: len(values)])
+    if not len(values):
+        return []
+    wanted = np.ceil(np.arange(1, points + 1) * len(values) / points).astype(int) - 1
+    ends = np.unique(last_of_score[np.searchsorted(last_of_score, wanted)]).tolist()
+    return [
+        {
+            "threshold": rounded(float(values[end])),
+            "coverage": rounded((end + 1) / of),
+            "wrong": share(errors[: end + 1]).as_json(),
+        }
+        for end in ends
+    ]
+
+
+def calibration_error(chances: Sequence[float], right: Sequence[bool], bins: int = 10) -> Figure:
+    """Expected calibration error over bins of equally many cases (Naeini et al., 2015; Nixon et al., 2019).
+
+    The mean distance between the promised chance of being right and the share that is, with its bootstrap interval. A
+    perfect calibration does not measure 0 but about the deviation of a share within one bin.
+    """
+    promised, good = np.asarray(chances, np.float64), np.asarray(right, np.float64)
+
+    def error(rows: Rows) -> float:
+        kept = reliability(promised[rows], good[rows], bins)
+        return sum(one.n * abs(one.promised - one.right) for one in kept) / len(rows)
+
+    return bootstrap(error, [len(promised)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Cases of about the same promised chance of being right."""
+
+    n: int
+    promised: float  # mean
+    right: float  # share
+
+
+def reliability(chances: ArrayLike, right: ArrayLike, bins: int = 10) -> list[Bin]:
+    """The reliability diagram (DeGroot and Fienberg, 1983) over at most `bins` bins of equally many cases."""
+    promised, good = np.asarray(chances, np.float64), np.asarray(right, np.float64)
+    order = np.argsort(promised, kind="stable")
+    parts = [part for part in np.array_split(order, min(bins, len(order)) or 1) if len(part)]
+    return [Bin(n=len(part), promised=float(promised[part].mean()), right=float(good[part].mean())) for part in parts]
 
 
 def share(hits: Iterable[bool]) -> Figure:

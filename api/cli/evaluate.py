@@ -94,7 +94,8 @@ def answers(
 
     Exit code 1 when a case ended in an error or a citation was not the stored text.
     """
-    from evals.answers import case_json, evaluate_answers
+    from evals.answer_report import case_json
+    from evals.answers import evaluate_answers
     from evals.json_lines import write_json_lines
 
     settings = load_settings(home)
@@ -154,6 +155,8 @@ def _show_answers(report: dict[str, Any]) -> None:
             table.add_row(name.replace("_", " "), _figure(figure))
     out = Console()
     out.print(table)
+    if report["by_kind"]:
+        out.print(_kinds_table(report["by_kind"]))
     out.print(
         f"{report['set']} (revision {report['revision']}): {report['n']} cases, {report['answered']} answered, "
         f"{report['citations']['checked']} citations checked, {report['citations']['mismatches']} not as stored, "
@@ -165,6 +168,14 @@ def _show_answers(report: dict[str, Any]) -> None:
         for case in report[f"{kind}_violations"]:
             out.print(f"{kind}: {case}", markup=False, style="red")
     _show_troubles(report, out.print)
+
+
+def _kinds_table(by_kind: dict[str, Any]) -> Table:
+    names = ("coverage", "answered_correctly", "wrong", "auroc")
+    table = _table(["", "n", *(name.replace("_", " ") for name in names)])
+    for kind, figures in by_kind.items():
+        table.add_row(kind, str(figures["n"]), *(_figure(figures[name]) for name in names))
+    return table
 
 
 def _show_troubles(report: dict[str, Any], say: Callable[..., None]) -> None:

@@ -44,15 +44,15 @@ def clapnq(data: Path, out: Path) -> None:
 
 
 def mtrag_un(data: Path, out: Path) -> None:
-    """MTRAG-UN (IBM, 2026): the last turns of conversations, asked without them; hidden: the passages of the task."""
+    """MTRAG-UN (IBM, 2026): the last turns of conversations, asked without them; hidden: the documents of the task."""
     tasks = list(read(data / "tasks.jsonl"))
     texts: dict[str, Record] = {}
-    users: dict[str, list[str]] = {}
+    asked: dict[str, list[str]] = {}  # tasks by the document that their passages are from
     for task in tasks:
         for context in task["contexts"]:
             texts.setdefault(context["document_id"], context)
-            users.setdefault(context["document_id"], []).append(task["task_id"])
-    records = (_record(id_, c["title"] or "", c["text"], users[id_]) for id_, c in texts.items())
+            asked.setdefault(_mtrag_un_document(context["document_id"]), []).append(task["task_id"])
+    records = (_record(id_, c["title"] or "", c["text"], asked[_mtrag_un_document(id_)]) for id_, c in texts.items())
     write(out / "records.jsonl", records)
     write(out / "golden.jsonl", (case for task in tasks for case in _mtrag_un_cases(task)))
 
@@ -66,6 +66,12 @@ def _squad2_case(question: Record) -> Record:
         kind = f"adversarial/{question.get('cause') or 'unnamed'}"
     references = sorted({answer["text"] for answer in question["answers"]})
     return _case(question["qid"], question["question"], kind, reference=references, reference_ids=[question["pid"]])
+
+
+def _mtrag_un_document(passage: str) -> str:
+    """The id of a passage is that of its document with offsets behind."""
+    found = re.match(r"\d+(?=_\d+-)|[^-]+", passage)
+    return found[0] if found else passage
 
 
 def _mtrag_un_cases(task: Record) -> Iterable[Record]:

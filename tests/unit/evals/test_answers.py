@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.answers import CaseResult, count_mismatches, holds, judge, run_case, summarise
+from evals.answer_report import CaseResult, summarise
+from evals.answers import count_mismatches, evidence_overlap, holds, judge, run_case
 from evals.golden import GoldenCase
 from ingest.errors import BadInput
 from orchestrator.contract import Answer, Citation, Claim, Confidence, Route
@@ -135,15 +136,97 @@ def test_figures_of_a_known_set() -> None:
         "answered_correctly": 0.6667,  # 2 of 3
         "correct_of_answerable": 0.4,  # 2 of 5, the error among them
         "reference_cited": None,
+        "evidence_precision": None,
+        "evidence_recall": None,
         "abstention_recall": 0.5,  # 1 of 2 unanswerable ones
         "abstention_precision": 0.5,  # 1 of 2 abstentions
         "auroc": 0.75,  # 6 of 8 pairs in order
+        "auroc_right": 1.0,  # two right above three wrong
         "wrong_at_full_coverage": 0.5,  # 2 of 4
         "coverage_at_10_percent_wrong": 0.2857,  # the two at 0.5
+        "coverage_at_5_percent_wrong": 0.2857,
+        "calibration_error": None,
+        "must_not_cited": None,
         "citations_equal": 1.0,
     }
     assert report["errors"] == {"index_slow": 1}
     assert report["citations"] == {"checked": 5, "mismatches": 0}
+
+
+def test_an_answer_without_a_reference_text_is_right_by_its_documents() -> None:
+    """Where only reference_ids say what is right, an answer that cites none of them is wrong."""
+    judged = [
+        judge(case(reference_ids=["a"]), answer((name, "1")), mismatches=0, milliseconds=1) for name in ("a", "b")
+    ]
+    assert [(one.correct, one.wrong) for one in judged] == [(None, False), (None, True)]
+
+
+GOLD = ["The ferry leaves at noon every day.", "It does not run in a storm, of course."]
+
+
+@pytest.mark.parametrize(
+    ("quotes", "overlap"),
+    [
+        (["The ferry leaves at noon every day."], (1.0, 0.5)),
+        (["the ferry leaves at noon, every day. The pier is old and made of wood."], (0.5, 0.5)),
+        (GOLD, (1.0, 1.0)),
+        (["It does not run in a storm"], (1.0, 0.5)),
+        (["The pier is old."], (0.0, 0.0)),
+        ([], None),
+    ],
+)
+def test_cited_sentences_are_held_against_selected_ones(quotes: list[str], overlap: tuple[float, float] | None) -> None:
+    """Precision counts cited sentences, recall selected ones; a part of a sentence stands for it."""
+    assert evidence_overlap(quotes, GOLD) == overlap
+
+
+def test_short_answers_are_no_selected_sentences() -> None:
+    """Nothing can be said of sentences where a reference is a name or a number, alone or beside a sentence."""
+    assert evidence_overlap(GOLD, ["noon"]) is None
+    assert evidence_overlap(GOLD, [GOLD[0], "noon"]) is None
+    assert evidence_overlap(GOLD, []) is None
+
+
+def test_kinds_have_figures_of_their_own() -> None:
+    """Each kind, and what stands before the stroke, against the answerable cases; of cases without one, nothing."""
+    results = [
+        result(kind="plain", score=0.9),
+        result(kind="plain", score=0.5),
+        INVENTED,
+        result(kind="twisted/name", answerable=False, correct=None, score=0.7),
+        result(kind="twisted/number", answerable=False, correct=None, score=0.1, status="abstained"),
+    ]
+    by_kind = summarise(results)["by_kind"]
+    assert list(by_kind) == ["plain", "twisted", "twisted/name", "twisted/number"]
+    assert {kind: figures["auroc"]["value"] for kind, figures in by_kind.items()} == {
+        "plain": 0.8333,
+        "twisted": 0.75,
+        "twisted/name": 0.5,
+        "twisted/number": 1.0,
+    }
+    assert (by_kind["twisted"]["n"], by_kind["twisted"]["answerable"]) == (2, 0)
+    assert by_kind["twisted"]["coverage"]["value"] == 0.5
+    assert by_kind["twisted"]["wrong"]["value"] == 1.0
+
+
+def test_calibrated_scores_are_held_against_what_came_of_them() -> None:
+    """Half of the answers at .9 are right: the error is .4; one score that is not calibrated, and there is none."""
+    half = [result(score=0.9, calibrated=True, correct=right) for right in (True, False)] * 10
+    assert summarise(half)["calibration_error"]["value"] == 0.4
+    assert summarise([*half, RIGHT])["calibration_error"]["value"] is None
+
+
+def test_superseded_documents_and_flags_are_counted() -> None:
+    """Answers to cases that name what must not be cited, and how many cite it; and how often each flag was raised."""
+    report = summarise(
+        [
+            result(must_not_cite=("old",), must_not_cited=("old",), flags=("conflict",)),
+            result(must_not_cite=("old",), flags=("conflict", "stale")),
+            RIGHT,
+        ]
+    )
+    assert report["must_not_cited"]["value"] == 0.5
+    assert report["flags"] == {"conflict": 2, "stale": 1}
 
 
 def test_one_citation_that_is_not_as_stored_shows() -> None:

@@ -117,3 +117,39 @@ def test_the_bootstrap_interval_of_a_mean_is_near_the_normal_one() -> None:
 def test_percentiles_are_of_what_was_timed() -> None:
     """p50 of 1 to 101 ms is 51 ms and p95 is 96 ms."""
     assert metrics.percentiles([float(ms) for ms in range(1, 102)]) == {"p50": 51.0, "p95": 96.0}
+
+
+@settings(deadline=None)
+@given(ANSWERS, st.integers(1, 25))
+def test_the_risk_coverage_curve_says_what_each_of_its_thresholds_would_do(
+    answers: list[tuple[float, bool]], points: int
+) -> None:
+    """Every point is what counting at its threshold gives; coverage rises; the last point is all answers."""
+    curve = metrics.risk_coverage([score for score, _ in answers], [wrong for _, wrong in answers], 100, points)
+    assert len(curve) <= points
+    for point in curve:
+        through = [wrong for score, wrong in answers if round(score, 4) >= point["threshold"]]
+        assert point["coverage"] == len(through) / 100
+        assert point["wrong"]["value"] == round(sum(through) / len(through), 4)
+    coverage = [point["coverage"] for point in curve]
+    assert coverage == sorted(set(coverage))
+    assert not answers or coverage[-1] == len(answers) / 100
+
+
+def test_a_promise_that_is_kept_has_no_error_and_a_boast_has_its_size() -> None:
+    """Cases at .2 and .8 that come out as promised: 0; all of them promised at .9: half of them wrong, .4."""
+    right = ([True] + [False] * 4) * 20 + ([True] * 4 + [False]) * 20
+    assert metrics.calibration_error([0.2] * 100 + [0.8] * 100, right, bins=2).value == pytest.approx(0)
+    assert metrics.calibration_error([0.9] * 200, right, bins=1).value == pytest.approx(0.4)
+    assert metrics.calibration_error([], []).value is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=50), st.integers(1, 12))
+def test_bins_hold_every_case_once(cases: list[tuple[float, bool]], bins: int) -> None:
+    """Bins are of equal size but for one case, ascend in what they promise, and their right cases add up."""
+    found = metrics.reliability([chance for chance, _ in cases], [good for _, good in cases], bins)
+    assert sum(one.n for one in found) == len(cases)
+    assert sum(one.n * one.right for one in found) == pytest.approx(sum(good for _, good in cases))
+    assert not found or max(one.n for one in found) - min(one.n for one in found) <= 1
+    promised = [one.promised for one in found]
+    assert all(a <= b + 1e-9 for a, b in itertools.pairwise(promised))
