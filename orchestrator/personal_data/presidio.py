@@ -58,12 +58,13 @@ def _cut(text: str, start: int, limit: int) -> int:
 
 def _engine(language: str) -> AnalyzerEngine:
     try:
-        import spacy.util
         from presidio_analyzer import AnalyzerEngine
         from presidio_analyzer.nlp_engine import NlpEngineProvider
     except ImportError as error:
         cause = "Presidio is not installed."
         raise DependencyDown("presidio", "missing_extra", cause, "Install groundwire[presidio].") from error
+    import spacy.util
+
     models = sorted(name for name in spacy.util.get_installed_models() if name.startswith(f"{language}_"))
     if not models:
         cause = f"No spaCy model for the language '{language}' is installed."
