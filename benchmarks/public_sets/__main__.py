@@ -1,12 +1,12 @@
-"""Public data sets as collections and golden sets: python -m benchmarks.public_sets NAME DATA_DIR OUT_DIR.
+"""Public data sets as files for `groundwire ingest` and `groundwire eval`: python -m benchmarks.public_sets NAME DATA OUT.
 
-DATA_DIR holds the set's .jsonl files; OUT_DIR gets what `groundwire ingest` and `groundwire eval` take.
+DATA is the folder of the set's .jsonl files. What a set becomes, and for which command, is said by the functions of
 
-    squad2        collection over the passages, queries that have an answer; golden.jsonl: all questions
-    xquad         the same for each language, in OUT_DIR/LANGUAGE; the golden set has no unanswerable questions
-    financebench  OUT_DIR/pages: each page is a document; OUT_DIR/pdfs: the PDF files, for --level page
-    clapnq        collection over the passages, and golden.jsonl
-    sourcegraph   records.jsonl, each department's documents readable for its group
+    reading.py         collections and golden sets: eval retrieval, eval answers
+    abstention.py      golden sets with questions that have no answer: eval answers, eval calibrate
+    evidence.py        claims with their evidence: eval support
+    injection.py       texts with and without injected orders: eval injection
+    personal_data.py   texts with labelled personal data: eval pii
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.public_sets import reading
+from benchmarks.public_sets import abstention, evidence, injection, personal_data, reading
 
-_SETS = {**reading.SETS}
+_SETS = {**reading.SETS, **abstention.SETS, **evidence.SETS, **injection.SETS, **personal_data.SETS}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=_SETS)
-    parser.add_argument("data", type=Path, metavar="DATA_DIR")
-    parser.add_argument("out", type=Path, metavar="OUT_DIR")
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("out", type=Path, metavar="OUT")
     given = parser.parse_args()
     _SETS[given.name](given.data, given.out)
 

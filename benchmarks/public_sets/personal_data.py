@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.public_sets.reading import Record, Sets, read, write
+from benchmarks.public_sets import Record, Sets, read, write
 
 
 def presidio(data: Path, out: Path) -> None:
