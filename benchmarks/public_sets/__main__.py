@@ -1,4 +1,6 @@
-"""Public data sets as files for `groundwire ingest` and `groundwire eval`: python -m benchmarks.public_sets NAME DATA OUT.
+"""Public data sets as files for `groundwire ingest` and `groundwire eval`.
+
+    python -m benchmarks.public_sets NAME DATA OUT
 
 DATA is the folder of the set's .jsonl files. What a set becomes, and for which command, is said by the functions of
 
