@@ -18,12 +18,12 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import records, report
-from benchmarks.mutations import Attack, Goal, Host, Space, read_goals
+from benchmarks.mutations import Attack, Goal, Host, Planted, Space, read_goals
 from evals import metrics
 from evals.injection import LabelledText, Outcome, Span, outcome, ratio, screen_texts
 from evals.json_lines import spread
@@ -66,18 +66,11 @@ class Bench:
         """Plant each attack in its host and screen it."""
         planted = [attack.planted(host) for attack, host in zip(attacks, hosts, strict=True)]
         texts = [
-            LabelledText(id=str(number), text=text, label="attack", title=host.title)
-            for number, ((text, _), host) in enumerate(zip(planted, hosts, strict=True))
+            LabelledText(id=str(number), text=own.text, label="attack", title=host.title)
+            for number, (own, host) in enumerate(zip(planted, hosts, strict=True))
         ]
         screened = screen_texts(self.screener, texts, self.encoder).screenings
-        return [
-            Attempt(
-                attack=attack,
-                outcome=outcome(text, screening, self.threshold, spans),
-                score=_score_upon(screening, spans),
-            )
-            for attack, text, screening, (_, spans) in zip(attacks, texts, screened, planted, strict=True)
-        ]
+        return [self._attempt(*each) for each in zip(attacks, texts, planted, screened, strict=True)]
 
     def over_defence(self, hosts: Sequence[Host]) -> list[Outcome]:
         """What is found in the hosts as they are."""
@@ -97,6 +90,16 @@ class Bench:
             for own, attempt in zip(history, best, strict=True):
                 own.append(attempt)
         return history
+
+    def _attempt(self, attack: Attack, text: LabelledText, planted: Planted, screening: Screening) -> Attempt:
+        """What covers the order counts for the attack, what covers the host for clean text; the frame is neither."""
+        order = outcome(text, screening, self.threshold, planted.orders)
+        host = outcome(text, screening, self.threshold, planted.frames)
+        return Attempt(
+            attack=attack,
+            outcome=replace(order, clean=host.clean, clean_covered=host.clean_covered),
+            score=_score_upon(screening, planted.orders),
+        )
 
 
 def read_hosts(path: Path | None) -> list[Host]:

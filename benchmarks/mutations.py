@@ -57,6 +57,15 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """A document with an attack in it."""
+
+    text: str
+    orders: list[tuple[int, int]]  # where the order stands, in one part or several
+    frames: list[tuple[int, int]]  # the same with what frames it: all that is not the document's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
     """One way to bring a goal into a document. Every field is a choice of its own; `draw` seeds what is left open."""
 
@@ -67,18 +76,19 @@ class Attack:
     places: tuple[float, ...] = (0.5,)  # one for each part that it is split into; see `splice`
     draw: int = 0
 
-    def planted(self, host: Host) -> tuple[str, list[tuple[int, int]]]:
-        """The document with the attack in it, and the attack's spans."""
+    def planted(self, host: Host) -> Planted:
+        """The document with the attack in it."""
         rng = random.Random(f"{self.draw}:{self.goal.id}:{host.id}")
         text = _filled(self.wording, {"goal": self.goal.order, "Goal": _capital(self.goal.order)})
         if self.coding:
             text = CODINGS[self.coding](text)
         frame = _filled(self.framing, {"sentence": host.sentence(rng), "heading": host.heading(rng)})
         before, text, after = _framed(frame, text)
-        if len(self.places) > 1:
-            return splice(host.text, _parts(before + text + after, len(self.places)), self.places)
-        planted, [(start, end)] = splice(host.text, [before + text + after], self.places)
-        return planted, [(start + len(before), end - len(after))]
+        planted, frames = splice(host.text, _parts(before + text + after, len(self.places)), self.places)
+        if len(frames) > 1:
+            return Planted(text=planted, orders=frames, frames=frames)
+        [(start, end)] = frames
+        return Planted(text=planted, orders=[(start + len(before), end - len(after))], frames=frames)
 
 
 def read_goals(folder: Path = FOLDER) -> list[Goal]:
