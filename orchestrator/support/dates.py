@@ -24,6 +24,8 @@ class Date:
 
 def read_dates(text: str) -> tuple[list[Date], str]:
     """The dates of a plain text, form by form, and the text with spaces in their place."""
+    if not _MAY_DATE.search(text):
+        return [], text
     found: list[Date] = []
     for form in _FORMS:
         matches = [(match, date) for match in form.finditer(text) if (date := _date(match)) is not None]
@@ -95,10 +97,11 @@ _FORMS: Final = tuple(
         rf"\b(?P<month>{_LONG_MONTHS})\b",
     )
 )
+_MAY_DATE: Final = re.compile(rf"\d|\b(?:{_LONG_MONTHS})\b", re.IGNORECASE)
 _LONE_YEAR: Final = re.compile(r"(?<![\d.,:/$€£¥#-])(?:1[5-9]\d{2}|20\d{2})(?![\d%:]|[.,]\d|\s?[$€£¥])(?!s\b)")
 _YEAR_SPAN: Final = re.compile(r"(?<![\d.,])(1[5-9]\d{2}|20\d{2})\s?[-/]\s?(\d{4}|\d{2})(?![\d-])")
 _LONGEST_SPAN: Final = 120  # years; what is longer is no span of years
-_COUNTED: Final = re.compile(r"[ -]?([^\W\d_]{2,14})")
+_COUNTED: Final = re.compile(r"[ -]?([^\W\d_]{1,14})")
 
 
 def _date(match: re.Match[str]) -> Date | None:

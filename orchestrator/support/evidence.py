@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -41,7 +42,9 @@ class EvidenceConfig:
     max_characters: int = 2_000  # of one, as the longest quote
     max_tokens: int = 50_000  # of all together: 75 MB while they are compared
     max_selected: int = 4  # sentences that carry one claim
-    min_gain: float = 0.04  # of a further sentence, in the share of the claim that is covered
+    # Of a further sentence, in the share of the claim that is covered. On WiCE's development set F1 with the sentences
+    # that carry a claim is .68 from .06 to .1, .64 at .04.
+    min_gain: float = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +86,19 @@ def cover(
     )
 
 
+@lru_cache(maxsize=2_048)
+def term_set(text: str) -> frozenset[str]:
+    """The search terms of a text."""
+    return frozenset(terms(text))
+
+
 def _terms(
     claim: str, statements: Sequence[Statement], context: str, config: EvidenceConfig
 ) -> tuple[list[str], NDArray[np.bool_], NDArray[np.float64]]:
     """The claim's terms, [statements, terms] whether each is there, and their share of the idf mass."""
     wanted = list(dict.fromkeys(terms(claim[: config.max_characters])))
-    frame = set(terms(context[: config.max_characters]))
-    own = [frame.union(terms(statement.text[: config.max_characters])) for statement in statements]
+    frame = term_set(context[: config.max_characters])
+    own = [frame | term_set(statement.text[: config.max_characters]) for statement in statements]
     frequency = Counter(term for held in own for term in held)
     count = len(own)
     idf = np.array([np.log1p((count - frequency[t] + 0.5) / (frequency[t] + 0.5)) for t in wanted])

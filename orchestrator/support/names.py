@@ -61,7 +61,7 @@ def read_names(text: str) -> Names:
     """The names in the first `MAX_CHARACTERS` of `text`; none in German, and none where most words are capitalised."""
     text = text[:MAX_CHARACTERS]
     found = list(_WORD.finditer(text))
-    capital = [match[0][0].isupper() for match in found]
+    capital = [any(map(str.isupper, match[0])) for match in found]
     named: list[str] = []
     if not capitalises_nouns(text) and not _title_case(found, capital):
         named = [
@@ -71,7 +71,7 @@ def read_names(text: str) -> Names:
             for word in _parts(match[0])
         ]
     named += [fold_word(match[0]) for match in _KATAKANA.finditer(text)]
-    words = {word for match in found for word in (*_parts(match[0]), fold_word(match[0]))}
+    words = {word for match in found for word in (fold_word(match[0]), *(_parts(match[0]) if "&" in match[0] else ()))}
     words |= {fold_word(match[0]) for match in _KATAKANA.finditer(text)}
     return Names(named=tuple(dict.fromkeys(named)), words=frozenset(words), initials=_initials(found, capital))
 
@@ -102,7 +102,7 @@ def fold_word(word: str) -> str:
 
 
 def _parts(word: str) -> list[str]:
-    return [fold_word(part) for part in re.split(r"[&]", word) if part]
+    return [fold_word(part) for part in word.split("&") if part]
 
 
 def _title_case(found: list[re.Match[str]], capital: list[bool]) -> bool:

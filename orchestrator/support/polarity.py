@@ -10,10 +10,12 @@ from typing import Final
 
 from ingest.terms import terms
 from orchestrator.citations import negations
+from orchestrator.support.evidence import term_set
 
 MAX_CHARACTERS: Final = 20_000  # of a text that are read, as in `values`
 MOST: Final = 0.6  # of a claim's terms, from which on a sentence is taken to be about the same
 SCOPE: Final = 3  # telling words behind a negation that it denies, up to the end of its clause
+REACH: Final = 8  # words behind a negation among which those are
 
 _CLAUSE: Final = re.compile(r"[.!?;:,()|\t\n。！？；：、，]|\b(?:but|while|whereas|although|sondern|aber|mais|pero)\b")
 _TOKEN: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -23,7 +25,7 @@ _DENYING: Final = re.compile(
     r"\b(?:lack(?:s|ed|ing)?|fail(?:s|ed|ing)?|refus(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|prohibit(?:s|ed)?|forbid\w*"
     r"|bann?(?:ed|s)?|den(?:y|ies|ied)|reject(?:s|ed)?|absen(?:t|ce)|avoid(?:s|ed)?|prevent(?:s|ed)?|exclud\w+|stop\w*"
     r"|only|few|little|rather|instead|unable|un\w{4,}|in(?:eligible|valid|active|correct|sufficient|dependent)\w*"
-    r"|impossible|illegal|non-?\w{3,}|\w{3,}less|zero|none|void|expire[ds]?|lapse[ds]?|verboten|unter?sagt|fehl\w+"
+    r"|impossible|inability|illegal|non-?\w{3,}|\w{3,}less|zero|none|void|expire[ds]?|lapse[ds]?|verboten|unter?sagt|fehl\w+"
     r"|interdi\w+|prohib\w+)\b",
     re.IGNORECASE,
 )
@@ -45,7 +47,7 @@ class Polarity:
     """How a text speaks of its words."""
 
     negations: int  # negating words
-    denying: bool  # whether it denies in another way: "lacks", "unable", "only"
+    denying: frozenset[str]  # words that deny in another way: "lacks", "unable", "only"
     affirmed: frozenset[str]  # terms outside of every negation's scope
     denied: frozenset[str]  # terms within one
     strong: bool  # says all, always, must
@@ -57,18 +59,12 @@ def read_polarity(text: str) -> Polarity:
     """The polarity of the first `MAX_CHARACTERS` of `text`; any string will do."""
     text = _NO_NEGATION.sub(" ", text[:MAX_CHARACTERS])
     count = negations(text)
-    denied: set[str] = set()
-    affirmed: set[str] = set()
-    for clause in _CLAUSE.split(text) if count else [text]:
-        own = terms(clause)
-        within = _scope(clause) if negations(clause) else frozenset[str]()
-        denied |= within
-        affirmed.update(term for term in own if term not in within)
+    affirmed, denied = _by_clause(text) if count else (term_set(text), frozenset[str]())
     return Polarity(
         negations=count,
-        denying=_DENYING.search(text) is not None,
-        affirmed=frozenset(affirmed),
-        denied=frozenset(denied),
+        denying=frozenset(word.casefold() for word in _DENYING.findall(text)),
+        affirmed=affirmed,
+        denied=denied,
         strong=_STRONG.search(text) is not None,
         weak=_WEAK.search(text) is not None,
     )
@@ -77,20 +73,36 @@ def read_polarity(text: str) -> Polarity:
 def negation_differs(claim: Polarity, evidence: Iterable[Polarity]) -> bool:
     """Whether claim and evidence deny different things.
 
-    Either the claim denies and nothing in the evidence does; or a sentence that says most of what the claim says denies
-    a word that the claim and no other sentence affirms.
+    Either the claim denies, and of the sentences that are about the same none does; or a sentence that says most of
+    what the claim says denies a word that the claim and no other sentence affirms. Denying in other words counts,
+    unless both sides use the same ones.
     """
     held = list(evidence)
+    shares = [_share(claim, one) for one in held]
     if claim.negations:
-        return not any(one.negations or one.denying for one in held)
-    if claim.denying:
+        near = [one for one, share in zip(held, shares, strict=True) if share >= max(shares) / 2]
+        return not any(one.negations or one.denying - claim.denying for one in near)
+    if claim.denying - frozenset[str]().union(*(one.denying for one in held)):
         return False
     affirmed = frozenset[str]().union(*(one.affirmed for one in held))
-    said = (one for one in held if one.denied and _share(claim.affirmed, one) >= MOST)
-    return any((claim.affirmed & one.denied) - affirmed for one in said)
+    same = (one for one, share in zip(held, shares, strict=True) if one.denied and share >= MOST)
+    return any((claim.affirmed & one.denied) - affirmed for one in same)
 
 
-def _share(wanted: frozenset[str], held: Polarity) -> float:
+def _by_clause(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The terms that some clause affirms, and those that some clause denies."""
+    affirmed: set[str] = set()
+    denied: set[str] = set()
+    for clause in _CLAUSE.split(text):
+        within = _scope(clause) if negations(clause) else frozenset[str]()
+        denied |= within
+        affirmed |= term_set(clause) - within
+    return frozenset(affirmed), frozenset(denied)
+
+
+def _share(claim: Polarity, held: Polarity) -> float:
+    """Of the claim's terms, those that the other text has as well."""
+    wanted = claim.affirmed | claim.denied
     return len(wanted & (held.affirmed | held.denied)) / max(1, len(wanted))
 
 
@@ -101,7 +113,7 @@ def _scope(clause: str) -> frozenset[str]:
     for number, word in enumerate(words):
         if not negations(word[0]):
             continue
-        after = [term for other in words[number + 1 :] for term in terms(other[0])]
+        after = [term for other in words[number + 1 : number + 1 + REACH] for term in terms(other[0])]
         found += after[:SCOPE]
         if word[0].casefold() in ("nicht", "pas", "değil", "niet", "ikke", "inte"):
             found += [term for other in words[max(0, number - 3) : number] for term in terms(other[0])]

@@ -45,7 +45,7 @@ def read_quantities(text: str) -> Iterator[Quantity]:
             quantity, end = _quantity(text, match)
             spans.append((match.start(), end))
             yield quantity
-    text = blanked(text, spans)
+    text = blanked(text, spans[1:])
     for spoken in spoken_numbers(text):
         unit, end = _unit(text, spoken.end)
         if spoken.ordinal and unit != CENTURY:
@@ -157,7 +157,7 @@ def _readings(number: str) -> set[float]:
     """The values that digits with points, commas, spaces and apostrophes between them may stand for."""
     number = re.sub(r"[ ']", "", number)
     parts, marks = re.split(r"[.,]", number), re.findall(r"[.,]", number)
-    if len(number) > MAX_DIGITS:
+    if sum(map(len, parts)) > MAX_DIGITS:
         return {_identifier(number)}
     if not marks:
         return {float(number)}

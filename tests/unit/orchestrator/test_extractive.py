@@ -135,6 +135,41 @@ def test_a_row_is_read_with_its_header(encoder: Encoder) -> None:
     assert not verify(Draft(claims=(claim,)), stored(found)).dropped
 
 
+@pytest.mark.parametrize(
+    ("question", "key"),
+    [
+        ("What is the maximum of salary band D?", "D"),
+        ("What is the maximum of salary band B?", "B"),
+        ("Which work does band A stand for?", "A"),
+    ],
+)
+def test_the_row_whose_key_is_asked_for_wins(encoder: Encoder, question: str, key: str) -> None:
+    """Rows are alike but for their keys: the one that the question names comes first, whatever else it has."""
+    table = (
+        "Band\tWork\tMinimum EUR\tMaximum EUR\nA\tassistants, salary agents\t27600\t33200\n"
+        "B\tagents, warehouse\t31800\t41200\nC\tsenior agents\t39500\t52500\nD\tengineers\t50400\t70600"
+    )
+    found = hits([passage(table, "Salary bands"), passage("Every salary has a maximum.", "Pay")], encoder)
+    assert quotes(draft(evidence(question, found, encoder)))[0].split("\t")[0] == key
+
+
+def test_a_line_like_a_heading_comes_after_a_sentence(encoder: Encoder) -> None:
+    """A headline that repeats the question says less than the sentence that answers it."""
+    text = "Opening of the second assembly line\n\nThe second assembly line cost 4 million EUR to open."
+    found = hits([passage(text, "News")], encoder)
+    first = quotes(draft(evidence("What did the opening of the second assembly line cost?", found, encoder)))[0]
+    assert first.startswith("The second assembly line cost")
+
+
+def test_the_lead_of_the_best_sentence_decides_how_many_are_quoted(encoder: Encoder) -> None:
+    """One sentence that stands out is quoted alone; several that speak to the question are quoted together."""
+    one = (passage("Ines Roth approves trips outside Europe.", "Travel"), passage(SECURITY, "Security"))
+    assert len(draft(evidence("Who approves trips outside Europe?", hits(one, encoder), encoder)).claims) == 1
+    several = "Trips need approval. Approval of trips takes two days. A trip without approval is not refunded."
+    found = hits([passage(several, "Travel"), passage(SECURITY, "Security")], encoder)
+    assert len(draft(evidence("What are the rules for approval of trips?", found, encoder)).claims) == 3
+
+
 def test_a_repeated_sentence_is_quoted_once(encoder: Encoder) -> None:
     """Two documents that say the same do not make two claims."""
     found = hits([passage(TRAVEL, "Travel"), passage(TRAVEL, "Travel (copy)")], encoder)
