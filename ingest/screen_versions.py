@@ -6,7 +6,7 @@ What a screener cannot do counts as a failure and is kept as one: the text of su
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ingest.encoder import TokenVectors
@@ -15,6 +15,7 @@ from ingest.ledger.store import Ledger
 from ingest.screening import ChunkTokens, Screener, Screening, chunk_tokens
 
 SCREENER_ITSELF: Final = "screener"  # in `Screening.failed` when none of its detectors is to blame
+VECTORS: Final = "vectors"  # in it when some are not there, as before a reindex: half a screening is none
 _PAGE: Final = 500  # versions that are looked up at once
 
 
@@ -69,6 +70,8 @@ def rescan(
         hashes = [chunk.encoding_hash for chunk in staged.chunks]
         known = ledger.known_encodings(staged.version.tags.tenant, encoder, hashes)
         found = screen_version(screener, staged, {digest: row.tokens for digest, row in known.items()})
+        if not known.keys() >= set(hashes):
+            found = replace(found, failed=(*found.failed, VECTORS))
         ledger.save_screening(staged, found)
         before = staged.version.screening
         report.versions += 1

@@ -15,7 +15,7 @@ from ingest.ledger.rows import PassageRow
 from ingest.ledger.store import Ledger, open_ledger
 from ingest.pipeline import IndexedVersion, Pipeline, PipelineConfig
 from ingest.report import IngestReport
-from ingest.screen_versions import SCREENER_ITSELF, RescanReport, rescan
+from ingest.screen_versions import SCREENER_ITSELF, VECTORS, RescanReport, rescan
 from ingest.sources import discover
 from ingest.tags import AccessTags
 from tests.doubles.encoder import HashEncoder
@@ -61,6 +61,7 @@ class Bench:
         self.sink = MemorySink()
         self.encoder = HashEncoder()
         self.screener = MarkScreener()
+        ledger.set_facts({"encoder": self.encoder.id})
         self.config = PipelineConfig(workers=1, batch_chunks=4)
 
     @property
@@ -353,7 +354,6 @@ def test_a_better_screener_protects_old_documents_and_encodes_nothing(bench: Ben
     bench.write("b.md", LONG)
     bench.screener = MarkScreener("blind", blind=True)
     assert bench.ingest().with_findings == 0
-    bench.ledger.set_facts({"encoder": bench.encoder.id})
     encoded, better = bench.encoder.encoded, MarkScreener("better")
     assert bench.ledger.screening_counts("better")["older_screener"] == 2
     report = rescan(bench.ledger, better)
@@ -406,3 +406,14 @@ def test_what_failed_is_tried_again(bench: Bench) -> None:
     bench.write("b.md", "Text.")
     bench.ingest()
     assert rescan(bench.ledger, MarkScreener()).versions == 1
+
+
+def test_half_a_screening_is_none(bench: Bench) -> None:
+    """Where token vectors are missing, as in a home that waits for a reindex, the text stays out of answers."""
+    bench.write("a.md", LONG)
+    bench.ingest()
+    bench.ledger.set_facts({"encoder": "another"})
+    assert rescan(bench.ledger, MarkScreener("new")).failed == 1
+    assert {r.screening and r.screening.failed for r in passages_of(bench, "a.md")} == {(VECTORS,)}
+    bench.ledger.set_facts({"encoder": bench.encoder.id})
+    assert rescan(bench.ledger, MarkScreener("new")).failed == 0
