@@ -49,6 +49,18 @@ def test_the_more_specific_tag_wins_and_deny_adds_up(tmp_path: Path) -> None:
     assert record.deny == {"user:out", "user:eve", "user:mal"}
 
 
+def test_integrity_is_set_wherever_tags_are(tmp_path: Path) -> None:
+    """By the command, a folder, a tags file and a record; what nobody says is left to the kind of source."""
+    write(tmp_path / "in/.access.yaml", "integrity: external")
+    for name in ("in/a.md", "in/b.md", "c.md"):
+        write(tmp_path / name, "x")
+    write(tmp_path / "in/r.jsonl", {"id": "r1", "text": "x", "integrity": "reviewed"})
+    tags = write(tmp_path / "tags.jsonl", {"path": "in/b.md", "integrity": "internal"})
+    found = sources(tmp_path / "in", tags=tags) | sources(tmp_path / "c.md")
+    assert {name: found[name].tags.integrity for name in found} == {"in/a.md": 0, "in/b.md": 1, "r1": 2, "c.md": None}
+    assert {source.tags.integrity for source in sources(tmp_path / "c.md", integrity="external").values()} == {0}
+
+
 def test_tags_do_not_depend_on_how_a_file_is_reached(tmp_path: Path) -> None:
     """A file ingested alone is guarded by the access files above it as if its folder were ingested."""
     write(tmp_path / "docs/.access.yaml", "allow: [group:hr]")
