@@ -40,7 +40,7 @@ class ExtractiveConfig:
     min_letters: int = 3  # letters and digits of a sentence that says something
     max_claims: int = 4
     # Chance of a further sentence, as a share of the best one's: the greater the lead of the best, the shorter the
-    # answer. On CLAP NQ (answers of two to four sentences) 3.0 are quoted, on SQuAD 2.0 (short answers) 1.8; what
+    # answer. On CLAP NQ (answers of two to four sentences) 3.0 are quoted, on SQuAD 2.0 (short answers) 1.7; what
     # further features of a sentence add (place, same passage, kind of question) is within the noise.
     min_share: float = 0.08
 
@@ -110,8 +110,8 @@ def pool(
     )
 
 
-def draft(pool: Pool, config: ExtractiveConfig | None = None) -> Draft:
-    """One to `max_claims` claims, each a sentence of the pool; none when the pool is empty."""
+def choose(pool: Pool, config: ExtractiveConfig | None = None) -> list[Sentence]:
+    """One to `max_claims` sentences of the pool, the best first; none when it is empty."""
     config = config or ExtractiveConfig()
     chosen: list[int] = []
     for index in pool.order:
@@ -121,7 +121,12 @@ def draft(pool: Pool, config: ExtractiveConfig | None = None) -> Draft:
             break
         if all(pool.sentences[index].terms != pool.sentences[other].terms for other in chosen):
             chosen.append(index)
-    return Draft(claims=tuple(_claim(pool.sentences[index]) for index in chosen))
+    return [pool.sentences[index] for index in chosen]
+
+
+def draft(sentences: Sequence[Sentence]) -> Draft:
+    """A claim for each of the sentences."""
+    return Draft(claims=tuple(_claim(sentence) for sentence in sentences))
 
 
 # Sentences
@@ -152,6 +157,8 @@ def _passage_sentences(rank: int, passage: Passage, config: ExtractiveConfig) ->
         words = text[start:end]
         if sum(map(str.isalnum, words)) < config.min_letters or words in passage.headings or words == header:
             continue
+        if touches(passage.withheld, passage.start + start, passage.start + end):
+            continue  # what is left of it may say something else
         found.append(
             Sentence(
                 passage=passage,

@@ -53,6 +53,11 @@ class SupportRule:
     words_bias: float
 
 
+# Fitted by logistic regression on WiCE's development set (115 claims supported, 191 in part, which count half, 43 not),
+# with vectors and without, then scaled and rounded; the last three weights are set by hand, since such claims are rare
+# there. Weights fitted on either half of its articles reach, on the other half, an area under the ROC curve of .96 and
+# .93 for supported against not supported claims (without vectors .94 and .89), and of .86 and .81 when partly supported
+# ones count as not supported (.86 and .77). Likeness is that of the default encoder.
 RULE: Final = SupportRule(
     version="2026-11-20",
     weights={

@@ -176,4 +176,14 @@ def test_limits_are_settings() -> None:
     claims = verified([said("Full-time employees get 25 days of leave.", QUOTE, source)] * 3, [source])
     assert len(check_support(claims, [source], config=SupportConfig(max_claims=2)).claims) == 2
     assert check_support(claims, [source], config=SupportConfig(threshold=1.0)).claims == ()
+    assert check_support(claims, [source], config=SupportConfig(max_characters=10)).claims == ()
     assert check_support(verified([], []), []).claims == ()
+
+
+@pytest.mark.timeout(20)
+def test_a_claim_of_megabytes_is_dropped(encoder: Encoder) -> None:
+    """What is too long to be one statement is not read at all, so that nothing can hide behind a true beginning."""
+    source = hit(LEAVE, encoder=encoder)
+    claim = said(QUOTE + " And" * 1_250_000, QUOTE, source)
+    checked = check_support(verified([claim], [source]), [source], encoder=encoder)
+    assert [one.reason for one in checked.dropped] == ["weak_evidence"]
