@@ -28,6 +28,7 @@ class AskRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     question: str
+    earlier: list[str] = Field(default=[], max_length=20)  # the asker's own questions before this one, oldest first
     model: str = "extractive"
 
 
@@ -145,7 +146,7 @@ def _add_questions(app: FastAPI) -> None:
     @app.post("/v1/ask")
     async def ask(body: AskRequest, services: ServicesHere, scope: Scope) -> Answer:
         """Answer a question with citations that were checked."""
-        return await services.ask(body.question, scope, model=body.model)
+        return await services.ask(body.question, scope, earlier=body.earlier, model=body.model)
 
     @app.post("/v1/search")
     async def search(body: SearchRequest, services: ServicesHere, scope: Scope) -> dict[str, Any]:

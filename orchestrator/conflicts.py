@@ -27,7 +27,6 @@ class ConflictConfig:
     """Which sentences are compared, and when two are about the same."""
 
     most_sentences: int = 20  # of the pool, the best ones
-    min_chance: float = 0.05  # of a sentence, as a share of the best one's: it could have been the answer as well
     alike: float = 0.5  # shared words of all words of the two sentences, from which on they are about the same
     shared: int = 3  # words that two sentences about the same have in common at least
 
@@ -46,9 +45,7 @@ def disagreements(
 ) -> tuple[Disagreement, ...]:
     """For each chosen sentence the best one of another document that contradicts it, where there is one."""
     config = config or ConflictConfig()
-    order = pool.order[: config.most_sentences]
-    floor = config.min_chance * float(pool.chances[order[0]]) if order else 0.0
-    others = [pool.sentences[index] for index in order if pool.chances[index] >= floor]
+    others = [pool.sentences[index] for index in pool.order[: config.most_sentences]]
     found: list[Disagreement] = []
     for sentence in chosen:
         for other in others:

@@ -39,6 +39,15 @@ class Claim(_Frozen):
     citations: tuple[Citation, ...] = Field(min_length=1)
 
 
+class Conflict(_Frozen):
+    """What another source says otherwise."""
+
+    claim: int = Field(ge=0)  # index of the claim that it contradicts
+    kind: Literal["value", "date", "negation"]
+    text: str = Field(min_length=1)
+    citations: tuple[Citation, ...] = Field(min_length=1)
+
+
 class Confidence(_Frozen):
     """How well the evidence carries the question."""
 
@@ -76,6 +85,10 @@ class Answer(_Frozen):
     status: Status
     answer: str  # empty unless answered
     claims: tuple[Claim, ...]
+    conflicts: tuple[Conflict, ...] = ()
+    asked: str | None = (
+        None  # what was asked of the documents, where a follow-up question had to be made to stand alone
+    )
     confidence: Confidence
     flags: tuple[str, ...] = ()  # what a reader should know, as stable snake_case words
     model: str  # name of the route that produced the draft

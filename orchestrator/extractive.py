@@ -23,6 +23,7 @@ from orchestrator.citations import Draft, DraftClaim, Quote
 from orchestrator.question import Question, holds_answer_kind
 from retrieval.evidence import Hit, Passage
 from retrieval.late_interaction import max_sim_segments
+from retrieval.sanitising import touches
 from retrieval.sentences import sentence_spans
 
 NAME: Final = "extractive"
@@ -124,9 +125,9 @@ def choose(pool: Pool, config: ExtractiveConfig | None = None) -> list[Sentence]
     return [pool.sentences[index] for index in chosen]
 
 
-def draft(sentences: Sequence[Sentence]) -> Draft:
-    """A claim for each of the sentences."""
-    return Draft(claims=tuple(_claim(sentence) for sentence in sentences))
+def draft(pool: Pool, config: ExtractiveConfig | None = None) -> Draft:
+    """A claim for each chosen sentence."""
+    return Draft(claims=tuple(claim_of(sentence) for sentence in choose(pool, config)))
 
 
 # Sentences
@@ -297,7 +298,8 @@ _NEEDS_SUBJECT: Final = re.compile(
 )
 
 
-def _claim(sentence: Sentence) -> DraftClaim:
+def claim_of(sentence: Sentence) -> DraftClaim:
+    """The sentence as a claim that quotes it; a row of a table with the names of its columns."""
     passage = sentence.passage
     quotes = [Quote(passage=passage, text=sentence.text, start=sentence.start)]
     text = sentence.text

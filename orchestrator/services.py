@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ingest.tags import AccessTags
     from orchestrator.asking import Asker
     from orchestrator.contract import Answer
+    from orchestrator.personal_data.chain import DetectorChain
+    from orchestrator.personal_data.presenting import Presenter
     from retrieval.index import VectorIndex
     from retrieval.library import Library
     from retrieval.publisher import Publisher
@@ -111,11 +113,16 @@ class Services:
         await self.pipeline.set_access(key, changed)
         return changed
 
-    async def ask(self, question: str, scope: ReadScope, *, model: str = "extractive") -> Answer:
-        """Answer a question from what the scope may read. Raises BadInput for a question or a model of no use."""
+    async def ask(
+        self, question: str, scope: ReadScope, *, earlier: Sequence[str] = (), model: str = "extractive"
+    ) -> Answer:
+        """Answer a question from what the scope may read. Raises BadInput for a question or a model of no use.
+
+        `earlier` are the asker's own questions before this one, oldest first.
+        """
         if model != "extractive":
             raise BadInput(model, "unknown_model", "There is no such model route.", "Use --model extractive.")
-        return await self.asker.ask(question, scope)
+        return await self.asker.ask(question, scope, earlier=earlier)
 
     async def _remove_missing(self, tenant: str, paths: Sequence[Path]) -> int:
         from ingest.sources import files_gone
@@ -254,9 +261,23 @@ def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: Vecto
         retriever=retriever,
         publisher=publisher,
         pipeline=Pipeline(ledger, encoder, publisher, _pipeline_config(settings, encoder), screener),
-        asker=Asker(retriever, library, encoder, k=settings.evidence_k),
+        asker=Asker(retriever, library, encoder, _presenter(settings), k=settings.evidence_k),
         parents=_read_groups(settings),
     )
+
+
+def _presenter(settings: Settings) -> Presenter:
+    from orchestrator.personal_data.presenting import Presenter
+    from orchestrator.personal_data.vault import RestorePolicy
+
+    def open_chain() -> DetectorChain:
+        from orchestrator.personal_data.chain import DetectionConfig, standard_chain
+
+        config = DetectionConfig(own_words=settings.personal_data_words)
+        return standard_chain(replace(config, regions=settings.phone_regions) if settings.phone_regions else config)
+
+    policy = RestorePolicy(roles=settings.personal_data_for_roles, everyone=settings.personal_data_for_everyone)
+    return Presenter(open_chain, policy)
 
 
 def _pipeline_config(settings: Settings, encoder: Encoder) -> PipelineConfig:

@@ -76,6 +76,20 @@ class Settings(BaseSettings):
         default=(), description="JSON: what happens in place of stripping; the first rule that fits decides."
     )
 
+    # personal data
+    personal_data_for_everyone: frozenset[str] = Field(
+        default=frozenset({"*"}), description="JSON: types that every reader of a document sees in answers; * is all."
+    )
+    personal_data_for_roles: dict[str, frozenset[str]] = Field(
+        default={}, description="JSON: role to the types that its holders see as well."
+    )
+    personal_data_words: dict[str, str] = Field(
+        default={}, description="JSON: words and phrases of your own with their type, as codenames."
+    )
+    phone_regions: tuple[str, ...] | None = Field(
+        default=None, description="JSON: countries whose numbers are known without a prefix; default: thirty or so."
+    )
+
     # server
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8321, ge=0, le=65535, description="Port to listen on; 0: any free one.")

@@ -13,7 +13,7 @@ from api.cli.options import common, load_settings, make_principal, print_json, r
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.contract import Answer
+    from orchestrator.contract import Answer, Citation
     from orchestrator.settings import Settings
     from retrieval.access import Principal
 
@@ -23,13 +23,16 @@ NO_ANSWER: Final = "No answer: what you may read does not carry this question."
 
 @click.command("ask")
 @click.argument("question")
+@click.option("--earlier", multiple=True, metavar="QUESTION", help="Asked before this one, oldest first; repeatable.")
 @click.option("--model", default="extractive", show_default=True, metavar="ROUTE", help="Which model answers.")
 @who
 @common
-def command(question: str, model: str, home: Path | None, as_json: bool, **asker: Any) -> None:
+def command(
+    question: str, earlier: tuple[str, ...], model: str, home: Path | None, as_json: bool, **asker: Any
+) -> None:
     """Answer QUESTION from documents that the asker may read, or say that they do not carry it (exit code 1)."""
     settings = load_settings(home)
-    answer = run(_ask(settings, make_principal(settings, **asker), question, model))
+    answer = run(_ask(settings, make_principal(settings, **asker), question, earlier, model))
     if as_json:
         print_json(answer.model_dump(mode="json"))
     else:
@@ -38,11 +41,11 @@ def command(question: str, model: str, home: Path | None, as_json: bool, **asker
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
-async def _ask(settings: Settings, principal: Principal, question: str, model: str) -> Answer:
+async def _ask(settings: Settings, principal: Principal, question: str, earlier: tuple[str, ...], model: str) -> Answer:
     from orchestrator.services import open_services
 
     async with open_services(settings) as services:
-        return await services.ask(question, services.scope(principal), model=model)
+        return await services.ask(question, services.scope(principal), earlier=earlier, model=model)
 
 
 def _show(answer: Answer) -> None:
@@ -57,14 +60,25 @@ def _show(answer: Answer) -> None:
         _show_flags(answer, out)
         return
     out.print(Text(answer.answer, style="bold"))
+    if answer.asked:
+        out.print(Text(f"asked as: {answer.asked}", style="dim"))
     for number, citation in enumerate((c for claim in answer.claims for c in claim.citations), start=1):
-        place = f", page {citation.page}" if citation.page else ""
-        where = f"{citation.document_id} version {citation.version} [{citation.start}:{citation.end}]"
-        out.print(Text(f"\n[{number}] {citation.title}{place}  ({where})", style="dim"))
-        out.print(Text(f"    “{' '.join(citation.quote.split())}”"))
+        _show_citation(citation, f"[{number}]", out)
+    for conflict in answer.conflicts:
+        for citation in conflict.citations:
+            _show_citation(citation, "but", out)
     kind = "calibrated" if answer.confidence.calibrated else "uncalibrated"
     out.print(Text(f"\nconfidence {answer.confidence.score:.2f} ({kind}), model {answer.model}", style="dim"))
     _show_flags(answer, out)
+
+
+def _show_citation(citation: Citation, mark: str, out: Console) -> None:
+    from rich.text import Text
+
+    place = f", page {citation.page}" if citation.page else ""
+    where = f"{citation.document_id} version {citation.version} [{citation.start}:{citation.end}]"
+    out.print(Text(f"\n{mark} {citation.title}{place}  ({where})", style="dim"))
+    out.print(Text(f"    “{' '.join(citation.quote.split())}”"))
 
 
 def _show_flags(answer: Answer, out: Console) -> None:

@@ -17,6 +17,8 @@ from retrieval.access import Principal
 
 SESSION: Final = "groundwire_session"
 _MAX_SESSIONS: Final = 10_000
+_KEPT_QUESTIONS: Final = 8  # of one conversation, in the page itself; nothing of it is stored
+_KEPT_CHARACTERS: Final = 2_000  # of each
 _CONTEXT: Final = 4_000  # characters shown around a cited place; the rest is one link away
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'",
@@ -62,16 +64,21 @@ def install(app: FastAPI, keys: KeyRing) -> None:
         return response
 
     @app.post("/", include_in_schema=False)
-    async def ask(request: Request, question: Annotated[str, Form()] = "") -> Response:
+    async def ask(
+        request: Request, question: Annotated[str, Form()] = "", earlier: Annotated[list[str] | None, Form()] = None
+    ) -> Response:
         principal = _who(request)
         if principal is None:
             return _show(request, "sign_in.html", status=401)
         services: Services = request.app.state.services
+        before = [asked[:_KEPT_CHARACTERS] for asked in (earlier or [])[-_KEPT_QUESTIONS:]]
         try:
-            answer = await services.ask(question, services.scope(principal))
+            answer = await services.ask(question, services.scope(principal), earlier=before)
         except BadInput as error:
-            return _show(request, "ask.html", status=400, question=question[:2000], message=error.reason)
-        return _show(request, "ask.html", question=question, answer=answer)
+            shown = question[:_KEPT_CHARACTERS]
+            return _show(request, "ask.html", status=400, question=shown, earlier=before, message=error.reason)
+        asked = [*before, question[:_KEPT_CHARACTERS]]
+        return _show(request, "ask.html", question=question, earlier=asked, answer=answer)
 
     @app.get("/source", include_in_schema=False)
     async def source(

@@ -135,6 +135,8 @@ def test_an_answer_quotes_the_stored_text(client: TestClient) -> None:
         "status",
         "answer",
         "claims",
+        "conflicts",
+        "asked",
         "confidence",
         "flags",
         "model",
