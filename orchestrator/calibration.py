@@ -24,7 +24,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ingest.errors import BadInput, DependencyDown
 
-FILE: Final = "calibration.json"  # in the home
 ISOTONIC_FROM: Final = 1_000  # labels below which a logistic curve is nearer (Niculescu-Mizil and Caruana, 2005)
 FIRST_SHARE: Final = 0.2  # of all labels that the strictest threshold must let through: one bad label costs less there
 # Thresholds that are tried, fixed before any label is seen: equal steps in log-odds, .9997 to .0003.
@@ -46,7 +45,7 @@ class Choice:
 
 
 class Calibration(BaseModel):
-    """A calibration as the home keeps it: for one rule and one encoder."""
+    """A calibration as its file keeps it: for one rule and one encoder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -251,7 +250,8 @@ def logistic(scores: Floats, right: Floats) -> tuple[tuple[float, float], ...]:
     if weights[0] < 0:
         share = float(targets.mean())
         level = math.log(share / (1 - share))
-    knots = GRID[::10][::-1]
+    within = GRID[::10][(GRID[::10] > scores.min()) & (GRID[::10] < scores.max())]
+    knots = np.concatenate(([scores.min()], within[::-1], [scores.max()]))  # nothing is known beyond
     chances = 1 / (1 + np.exp(-np.clip(slope * _log_odds(knots) + level, -30, 30)))
     return _ascending(list(zip(knots.tolist(), chances.tolist(), strict=True)))
 
@@ -263,17 +263,16 @@ def _log_odds(scores: Floats) -> Floats:
 
 
 def _ascending(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Rounded for the file; of points that then share a score the last stays."""
-    chances = np.maximum.accumulate([round(chance, 4) for _, chance in points]).tolist()
+    """Rounded for the file, short of certainty; of points that then share a score the last stays."""
+    chances = np.maximum.accumulate([min(0.9999, max(0.0001, round(chance, 4))) for _, chance in points]).tolist()
     return tuple({round(score, 5): chance for (score, _), chance in zip(points, chances, strict=True)}.items())
 
 
 # The file
 
 
-def read_calibration(home: Path) -> Calibration | None:
-    """The calibration of a home, None where there is none. Raises BadInput for a file that cannot be used."""
-    path = home / FILE
+def read_calibration(path: Path) -> Calibration | None:
+    """The calibration in a file, None where there is no file. Raises BadInput for one that cannot be used."""
     try:
         return Calibration.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -283,13 +282,12 @@ def read_calibration(home: Path) -> Calibration | None:
         raise BadInput(str(path), "bad_calibration", "The calibration cannot be read.", step) from error
 
 
-def write_calibration(home: Path, calibration: Calibration) -> Path:
-    """Put it into the home in place of the one before, whole or not at all. Raises DependencyDown."""
-    path = home / FILE
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """Put it in place of the one before, whole or not at all. Raises DependencyDown."""
     part = path.with_suffix(".part")
     content = json.dumps(calibration.model_dump(mode="json"), indent=1)
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with part.open("w", encoding="utf-8") as out:
             out.write(content + "\n")
             out.flush()
@@ -297,5 +295,4 @@ def write_calibration(home: Path, calibration: Calibration) -> Path:
         part.replace(path)
     except OSError as error:
         cause = f"The calibration cannot be written ({error.strerror})."
-        raise DependencyDown(str(path), "home_not_writable", cause, "Correct the permissions of the home.") from error
-    return path
+        raise DependencyDown(str(path), "home_not_writable", cause, "Correct the permissions of the folder.") from error

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from ingest.errors import BadInput
 from orchestrator.calibration import (
-    FILE,
     ISOTONIC_FROM,
     Calibration,
     binomial_cdf,
@@ -144,15 +143,15 @@ def test_a_lower_score_is_never_worth_more(labels: list[tuple[float, bool]], sco
     assert whole.chance(0.0) <= whole.chance(score) <= whole.chance(1.0)
 
 
-def test_a_calibration_comes_back_from_its_home(tmp_path: Path) -> None:
-    """Written, it reads back as it was, as JSON a person can read; a home without one has none."""
-    assert read_calibration(tmp_path / "home") is None
+def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
+    """Written, it reads back as it was, as JSON a person can read; where there is no file there is none."""
+    path = tmp_path / "home" / "calibration.json"
+    assert read_calibration(path) is None
     whole = made(np.linspace(0.5, 0.9, 80), np.ones(80, bool))
-    path = write_calibration(tmp_path / "home", whole)
-    assert read_calibration(tmp_path / "home") == whole
-    assert path.name == FILE
+    write_calibration(path, whole)
+    assert read_calibration(path) == whole
     assert json.loads(path.read_text("utf-8"))["risk"] == RISK
-    assert [file.name for file in path.parent.iterdir()] == [FILE]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_it_is_for_one_rule_and_one_encoder() -> None:
@@ -166,16 +165,18 @@ def test_it_is_for_one_rule_and_one_encoder() -> None:
 @pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"rule": "r"}', "\udcff"])
 def test_a_damaged_file_is_bad_input(tmp_path: Path, content: str) -> None:
     """What cannot be read, or lacks fields, is named with its path; it is never taken for no calibration."""
-    (tmp_path / FILE).write_text(content, "utf-8", errors="surrogateescape")
+    path = tmp_path / "calibration.json"
+    path.write_text(content, "utf-8", errors="surrogateescape")
     with pytest.raises(BadInput) as caught:
-        read_calibration(tmp_path)
+        read_calibration(path)
     assert caught.value.code == "bad_calibration"
-    assert str(tmp_path) in caught.value.item
+    assert caught.value.item == str(path)
 
 
 def test_a_curve_that_falls_is_refused(tmp_path: Path) -> None:
     """A file whose curve was edited so that it falls is not used."""
     whole = made(np.full(30, 0.7), np.ones(30, bool)).model_dump(mode="json")
-    (tmp_path / FILE).write_text(json.dumps(whole | {"curve": [[0.1, 0.9], [0.5, 0.2]]}), "utf-8")
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(whole | {"curve": [[0.1, 0.9], [0.5, 0.2]]}), "utf-8")
     with pytest.raises(BadInput):
-        read_calibration(tmp_path)
+        read_calibration(path)
