@@ -276,7 +276,9 @@ def _presenter(settings: Settings) -> Presenter:
         config = DetectionConfig(own_words=settings.personal_data_words)
         return standard_chain(replace(config, regions=settings.phone_regions) if settings.phone_regions else config)
 
-    policy = RestorePolicy(roles=settings.personal_data_for_roles, everyone=settings.personal_data_for_everyone)
+    policy = RestorePolicy(
+        roles=settings.personal_data_for_roles, everyone=frozenset(settings.personal_data_for_everyone)
+    )
     return Presenter(open_chain, policy)
 
 

@@ -76,18 +76,18 @@ class Settings(BaseSettings):
         default=(), description="JSON: what happens in place of stripping; the first rule that fits decides."
     )
 
-    # personal data
-    personal_data_for_everyone: frozenset[str] = Field(
-        default=frozenset({"*"}), description="JSON: types that every reader of a document sees in answers; * is all."
+    # personal data in answers
+    personal_data_for_everyone: tuple[str, ...] = Field(
+        default=("*",), description="JSON: types that every reader of a document sees in answers; * stands for all."
     )
     personal_data_for_roles: dict[str, frozenset[str]] = Field(
         default={}, description="JSON: role to the types that its holders see as well."
     )
     personal_data_words: dict[str, str] = Field(
-        default={}, description="JSON: words and phrases of your own with their type, as codenames."
+        default={}, description="JSON: words and phrases of your own that count as personal data, with their type."
     )
     phone_regions: tuple[str, ...] | None = Field(
-        default=None, description="JSON: countries whose numbers are known without a prefix; default: thirty or so."
+        default=None, description="JSON: countries whose own numbers count; default: some thirty."
     )
 
     # server

@@ -96,7 +96,7 @@ MAIL = [
 
 def test_personal_data_is_kept_back_from_roles_that_do_not_open_it(opened: Open) -> None:
     """A reader whose roles do not open e-mail addresses gets a placeholder, in claim and quote; offsets stay."""
-    rules: dict[str, Any] = {"personal_data_for_everyone": frozenset(), "personal_data_for_roles": {"agent": {"*"}}}
+    rules: dict[str, Any] = {"personal_data_for_everyone": (), "personal_data_for_roles": {"agent": {"*"}}}
     question = "How is the dealer in Osaka reached?"
     kept = ask(opened, MAIL, question, **rules)
     assert "sato@" not in kept.model_dump_json()
@@ -115,7 +115,7 @@ def test_a_detector_that_fails_lets_nothing_out(opened: Open, monkeypatch: Any) 
         raise ValueError
 
     monkeypatch.setattr(EmailDetector, "detect", fail)
-    answer = ask(opened, MAIL, "How is the dealer in Osaka reached?", personal_data_for_everyone=frozenset())
+    answer = ask(opened, MAIL, "How is the dealer in Osaka reached?", personal_data_for_everyone=())
     assert "personal_data_unchecked" in answer.flags
     assert "Osaka" not in answer.answer
     assert "sato@" not in answer.model_dump_json()
