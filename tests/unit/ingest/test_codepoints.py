@@ -20,7 +20,7 @@ def selectors(text: str) -> str:
 
 
 @given(text=MIXED)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 def test_every_kept_character_knows_its_source(text: str) -> None:
     """Each character of the result stands at its source offset, apart from line ends and surrogates."""
     stripped = strip(text)

@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from ingest.tags import Integrity
@@ -58,6 +58,7 @@ def one_claim(*quotes: Quote) -> Draft:
 # Offsets
 
 
+@settings(max_examples=10_000, deadline=None)
 @given(st.text())
 @example("ﬁ e\u0301 \u00ad-\nx")
 @example("a-\nb")
@@ -87,6 +88,7 @@ def test_locating_never_raises_and_stays_inside(quote: str, text: str) -> None:
     assert located is None or 0 <= located.start < located.end <= len(text)
 
 
+@settings(max_examples=10_000, deadline=None)
 @given(st.text(), st.from_regex(r"[a-z]{3,9}( [a-z]{3,9}){0,5}", fullmatch=True), st.text())
 def test_a_verbatim_quote_is_found_verbatim(before: str, quote: str, after: str) -> None:
     """What stands in the text as a sentence of its own is found there, character for character."""

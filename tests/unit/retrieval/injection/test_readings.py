@@ -15,7 +15,7 @@ SPLIT = st.lists(
 
 
 @given(text=MIXED | SPLIT)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 def test_every_character_of_a_reading_has_its_place_in_the_source(text: str) -> None:
     """Offsets rise strictly, the end maps to the end, and plain ASCII letters are those of the source."""
     reading = plain(text)
