@@ -6,6 +6,7 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from ingest.errors import GroundwireError
 from retrieval.sentences import sentence_spans
 
 if TYPE_CHECKING:
+    from orchestrator.confidence import Judge
     from orchestrator.contract import Answer, Citation
     from orchestrator.services import Services
     from orchestrator.settings import Settings
@@ -34,6 +36,15 @@ Progress = Callable[[str], None]
 
 # Words from which on a reference is a sentence that was selected, not a short answer that stands inside of one.
 SENTENCE_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A golden set that was asked."""
+
+    results: list[CaseResult]
+    not_taken: dict[str, int]  # sources of the corpus, by error code
+    encoder: str  # id
 
 
 async def evaluate_answers(
@@ -53,37 +64,58 @@ async def evaluate_answers(
     the tags of `tags`. `asker` also asks the cases that name nobody. Raises BadInput for a set that cannot be used.
     """
     from orchestrator.confidence import RULE
-    from orchestrator.services import open_services
 
     started = time.monotonic()
+    work = ask_all(settings, golden, asker, corpus=corpus, tags=tags, model=model, limit=limit, progress=progress)
+    asked = await work
+    report = summarise(asked.results) | {
+        "set": golden.stem,
+        "revision": fingerprint([golden, *corpus]),
+        "not_taken": asked.not_taken,
+        "model": model,
+        "encoder": asked.encoder,
+        "rule": RULE.version,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    return report, asked.results
+
+
+async def ask_all(
+    settings: Settings,
+    golden: Path,
+    asker: Principal,
+    *,
+    corpus: Sequence[Path] = (),
+    tags: Path | None = None,
+    model: str = "extractive",
+    limit: int | None = None,
+    judge: Judge | None = None,
+    progress: Progress = lambda _: None,
+) -> Asked:
+    """Ask the cases as `evaluate_answers` does; `judge` decides on answers in place of that of the installation."""
+    from orchestrator.services import open_services
+
     cases = spread(read_golden(golden), limit)
     if corpus:
-        settings = own_home(settings, golden.stem, corpus)
+        own = own_home(settings, golden.stem, corpus)
+        settings = own.model_copy(update={"calibration_file": settings.calibration_path})
     async with open_services(settings) as services:
         taken = await _ingest(services, corpus, tags, asker, progress) if corpus else {}
         results = []
         for number, case in enumerate(cases, start=1):
-            results.append(await run_case(services, case, case.principal or asker, model))
+            results.append(await run_case(services, case, case.principal or asker, model, judge))
             progress(f"{number} of {len(cases)} cases")
-        encoder = services.encoder.id
-    report = summarise(results) | {
-        "set": golden.stem,
-        "revision": fingerprint([golden, *corpus]),
-        "not_taken": taken,
-        "model": model,
-        "encoder": encoder,
-        "rule": RULE.version,
-        "seconds": round(time.monotonic() - started, 1),
-    }
-    return report, results
+        return Asked(results=results, not_taken=taken, encoder=services.encoder.id)
 
 
-async def run_case(services: Services, case: GoldenCase, principal: Principal, model: str) -> CaseResult:
+async def run_case(
+    services: Services, case: GoldenCase, principal: Principal, model: str, judge: Judge | None = None
+) -> CaseResult:
     """Ask one question as its principal and judge what came out; whatever goes wrong becomes the result's error."""
     started = time.perf_counter()
     try:
         scope = services.scope(principal)
-        answer = await services.ask(case.question, scope, model=model)
+        answer = await services.ask(case.question, scope, model=model, judge=judge)
         elapsed = 1000 * (time.perf_counter() - started)
         citations = [citation for claim in answer.claims for citation in claim.citations]
         mismatches = await count_mismatches(services, scope, citations)
@@ -91,7 +123,7 @@ async def run_case(services: Services, case: GoldenCase, principal: Principal, m
         return _failed(case, error.code)
     except Exception as error:  # noqa: BLE001 - a defect met by one case must not take the others' results with it
         return _failed(case, type(error).__name__)
-    return judge(case, answer, mismatches=mismatches, milliseconds=round(elapsed, 1))
+    return judged(case, answer, mismatches=mismatches, milliseconds=round(elapsed, 1))
 
 
 def _failed(case: GoldenCase, code: str) -> CaseResult:
@@ -101,7 +133,7 @@ def _failed(case: GoldenCase, code: str) -> CaseResult:
     )
 
 
-def judge(case: GoldenCase, answer: Answer, *, mismatches: int, milliseconds: float) -> CaseResult:
+def judged(case: GoldenCase, answer: Answer, *, mismatches: int, milliseconds: float) -> CaseResult:
     """The result of a case from its answer."""
     citations = [citation for claim in answer.claims for citation in claim.citations]
     cited = tuple(dict.fromkeys(citation.document_id for citation in citations))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,14 +13,14 @@ from typing import Final
 
 from ingest.encoder import Encoder, QueryEncoding
 from orchestrator.citations import Draft, verify
-from orchestrator.confidence import RULE, assess
+from orchestrator.confidence import Circumstances, Judge, Judgement
 from orchestrator.conflicts import Disagreement, disagreements
-from orchestrator.contract import Answer, Claim, Confidence, Conflict, Route
+from orchestrator.contract import Answer, Claim, Conflict, Route
 from orchestrator.editions import superseded
-from orchestrator.extractive import NAME, Pool, Sentence, choose, claim_of, pool
+from orchestrator.extractive import NAME, Sentence, choose, claim_of, pool
 from orchestrator.follow_up import stand_alone
 from orchestrator.personal_data.presenting import Presenter
-from orchestrator.question import read_question
+from orchestrator.question import Question, read_question
 from orchestrator.support.gate import Supported, check_support
 from retrieval.access import ReadScope
 from retrieval.evidence import Hit
@@ -45,19 +45,29 @@ class Asker:
     """Answers questions with the extractive model. Stateless: nothing of one asker is there for the next."""
 
     def __init__(
-        self, retriever: Retriever, library: Library, encoder: Encoder, presenter: Presenter, *, k: int = 10
+        self,
+        retriever: Retriever,
+        library: Library,
+        encoder: Encoder,
+        presenter: Presenter,
+        *,
+        judge: Judge,
+        k: int = 10,
     ) -> None:
         self._retriever = retriever
         self._library = library
         self._encoder = encoder
         self._presenter = presenter
+        self._judge = judge
         self._k = k
 
-    async def ask(self, question: str, scope: ReadScope, *, earlier: Sequence[str] = ()) -> Answer:
+    async def ask(
+        self, question: str, scope: ReadScope, *, earlier: Sequence[str] = (), judge: Judge | None = None
+    ) -> Answer:
         """Answer from what the scope may read, or abstain. Raises BadInput for a question that cannot be asked.
 
         `earlier` are the asker's own questions before this one, oldest first: a follow-up question takes its topic
-        from them.
+        from them. `judge` decides in place of that of the installation.
         """
         clock = _Clock()
         self._retriever.check(question)
@@ -67,7 +77,9 @@ class Asker:
         with clock.timed("retrieve"):
             found = await self._retriever.search(asked, scope, k=self._k, encoding=encoding)
         with clock.timed("model"):
-            choice = await asyncio.to_thread(_choose, asked, encoding, found.readable, scope.today)
+            choice = await asyncio.to_thread(
+                _choose, asked, encoding, found.readable, scope.today, judge or self._judge
+            )
         with clock.timed("verify"):
             stored = await self._stored(choice, scope)
             supported, dropped = _checked(choice, stored, found, self._encoder)
@@ -130,30 +142,37 @@ class _Choice:
 
     sentences: tuple[Sentence, ...]
     contrary: tuple[Disagreement, ...]
-    confidence: Confidence
+    judged: Judgement
     flag: str | None = None
 
 
-def _choose(asked: str, encoding: QueryEncoding, hits: Sequence[Hit], today: date) -> _Choice:
+def _choose(asked: str, encoding: QueryEncoding, hits: Sequence[Hit], today: date, judge: Judge) -> _Choice:
     """Older editions answer only where the newer ones that were found beside them do not."""
     question = read_question(asked)
     older = superseded(asked, [hit.passage for hit in hits], today)
     newer = [hit for hit in hits if hit.passage.document_id not in older]
-    evidence = pool(question, encoding, newer)
-    confidence = assess(question, evidence)
+    choice = _chosen(question, encoding, newer, frozenset(), judge)
     if not older:
-        return _chosen(evidence, confidence)
-    if confidence.score >= RULE.threshold:
-        return replace(_chosen(evidence, confidence), flag=OLDER_LEFT_OUT)
+        return choice
+    if choice.judged.carries:
+        return replace(choice, flag=OLDER_LEFT_OUT)
+    choice = _chosen(question, encoding, hits, older, judge)
+    return replace(choice, flag=OLDER_CITED if _cites(choice.sentences, older) else None)
+
+
+def _chosen(
+    question: Question, encoding: QueryEncoding, hits: Sequence[Hit], older: Collection[str], judge: Judge
+) -> _Choice:
     evidence = pool(question, encoding, hits)
-    choice = _chosen(evidence, assess(question, evidence))
-    cited = any(sentence.passage.document_id in older for sentence in choice.sentences)
-    return replace(choice, flag=OLDER_CITED if cited else None)
-
-
-def _chosen(evidence: Pool, confidence: Confidence) -> _Choice:
     sentences = tuple(choose(evidence))
-    return _Choice(sentences=sentences, contrary=disagreements(sentences, evidence), confidence=confidence)
+    contrary = disagreements(sentences, evidence)
+    circumstances = Circumstances(conflict=bool(contrary), stale=_cites(sentences, older))
+    judged = judge.judge(question, evidence, hits, circumstances)
+    return _Choice(sentences=sentences, contrary=contrary, judged=judged)
+
+
+def _cites(sentences: Sequence[Sentence], documents: Collection[str]) -> bool:
+    return any(sentence.passage.document_id in documents for sentence in sentences)
 
 
 def _draft(sentences: Sequence[Sentence]) -> Draft:
@@ -191,7 +210,7 @@ def _answer(
     found: Sanitised, choice: _Choice, claims: tuple[Claim, ...], conflicts: tuple[Conflict, ...], clock: _Clock
 ) -> Answer:
     waits = REVIEW in found.flags  # nothing leaves before a person has seen it
-    answered = bool(claims) and choice.confidence.score >= RULE.threshold and not waits
+    answered = bool(claims) and choice.judged.carries and not waits
     flags = [*found.flags]
     if answered:
         flags += [choice.flag] if choice.flag else []
@@ -204,7 +223,7 @@ def _answer(
         answer="",
         claims=claims if answered else (),
         conflicts=conflicts if answered else (),
-        confidence=choice.confidence,
+        confidence=choice.judged.confidence,
         flags=tuple(flags),
         model=NAME,
         route=_route(answered=answered, waits=waits),

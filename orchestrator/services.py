@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ingest.screening import Screener
     from ingest.tags import AccessTags
     from orchestrator.asking import Asker
+    from orchestrator.confidence import Judge
     from orchestrator.contract import Answer
     from orchestrator.personal_data.chain import DetectorChain
     from orchestrator.personal_data.presenting import Presenter
@@ -114,15 +115,22 @@ class Services:
         return changed
 
     async def ask(
-        self, question: str, scope: ReadScope, *, earlier: Sequence[str] = (), model: str = "extractive"
+        self,
+        question: str,
+        scope: ReadScope,
+        *,
+        earlier: Sequence[str] = (),
+        model: str = "extractive",
+        judge: Judge | None = None,
     ) -> Answer:
         """Answer a question from what the scope may read. Raises BadInput for a question or a model of no use.
 
-        `earlier` are the asker's own questions before this one, oldest first.
+        `earlier` are the asker's own questions before this one, oldest first; `judge` decides in place of that of
+        the installation, as measurements want it.
         """
         if model != "extractive":
             raise BadInput(model, "unknown_model", "There is no such model route.", "Use --model extractive.")
-        return await self.asker.ask(question, scope, earlier=earlier)
+        return await self.asker.ask(question, scope, earlier=earlier, judge=judge)
 
     async def _remove_missing(self, tenant: str, paths: Sequence[Path]) -> int:
         from ingest.sources import files_gone
@@ -242,6 +250,7 @@ def screening_policy(settings: Settings, screener: Screener | None = None) -> Sc
 def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: VectorIndex) -> Services:
     from ingest.pipeline import Pipeline
     from orchestrator.asking import Asker
+    from orchestrator.confidence import open_judge
     from retrieval.library import Library
     from retrieval.publisher import Publisher
     from retrieval.search import Retriever
@@ -250,6 +259,7 @@ def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: Vecto
     screener = _open_screener()
     policy = screening_policy(settings, screener)
     retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters, policy=policy)
+    judge = open_judge(settings.calibration_path, encoder.id)
     return Services(
         settings=settings,
         ledger=ledger,
@@ -261,7 +271,7 @@ def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: Vecto
         retriever=retriever,
         publisher=publisher,
         pipeline=Pipeline(ledger, encoder, publisher, _pipeline_config(settings, encoder), screener),
-        asker=Asker(retriever, library, encoder, _presenter(settings), k=settings.evidence_k),
+        asker=Asker(retriever, library, encoder, _presenter(settings), judge=judge, k=settings.evidence_k),
         parents=_read_groups(settings),
     )
 

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     # questions
     evidence_k: int = Field(default=10, ge=1, le=100, description="Passages that an answer may draw on.")
     max_question_characters: int = Field(default=10_000, ge=1, description="Longest question.")
+    calibration_file: Path | None = Field(
+        default=None, description="What labels say of the confidence; default: `calibration.json` at home."
+    )
 
     # text that looks like an order
     screening_act: float = Field(default=0.99, gt=0, le=1, description="Score from which such text is withheld.")
@@ -96,6 +99,11 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(default=None, description="YAML of API keys; default: `api-keys.yaml` at home.")
     open_access: bool = Field(default=False, description="Serve without a key; every caller is the local user.")
     max_body_bytes: int = Field(default=1_000_000, ge=1, description="Largest body of a request.")
+
+    @property
+    def calibration_path(self) -> Path:
+        """Where the calibration of the confidence is, if there is one."""
+        return self.calibration_file or self.home / "calibration.json"
 
     @property
     def ledger_url(self) -> str:

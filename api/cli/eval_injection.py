@@ -44,12 +44,12 @@ def injection(
 
     Exit code 1 when a detector failed on a text.
     """
-    from api.cli.evaluate import _progress
+    from api.cli.eval_output import show_progress
     from evals.injection import evaluate_injection
     from evals.json_lines import write_json_lines
 
     settings = load_settings(home)
-    with _progress(quiet=as_json) as show:
+    with show_progress(quiet=as_json) as show:
         work = evaluate_injection(
             settings, texts, context=not no_context, threshold=threshold, limit=limit, progress=show
         )
@@ -84,22 +84,22 @@ def _show(report: dict[str, Any]) -> None:
 
 def _by_threshold(report: dict[str, Any]) -> Table:
     """Attacks found, and beside them what that costs, at each threshold."""
-    from api.cli.evaluate import _figure, _table
+    from api.cli.eval_output import new_table, with_interval
 
     rows = {"shipped": report} | {
         f"{name} of benign flagged": figures for name, figures in report["thresholds"].items()
     }
-    table = _table(["", *(f"{name} ({figures['threshold']:.4f})" for name, figures in rows.items())])
+    table = new_table(["", *(f"{name} ({figures['threshold']:.4f})" for name, figures in rows.items())])
     for name in (*_FIGURES[:3], "span_recall_mean", *_FIGURES[3:]):
-        table.add_row(name.replace("_", " "), *(_figure(figures[name]) for figures in rows.values()))
+        table.add_row(name.replace("_", " "), *(with_interval(figures[name]) for figures in rows.values()))
     return table
 
 
 def _by_kind(report: dict[str, Any]) -> Table:
-    from api.cli.evaluate import _table
+    from api.cli.eval_output import new_table
 
     at = list(report["thresholds"])
-    table = _table(["", "n", *(name.replace("_", " ") for name in _FIGURES), *(f"recall at {name}" for name in at)])
+    table = new_table(["", "n", *(name.replace("_", " ") for name in _FIGURES), *(f"recall at {name}" for name in at)])
     for kind, row in report["by_kind"].items():
         values = [row[name]["value"] for name in _FIGURES] + [row["recall_at"][name]["value"] for name in at]
         table.add_row(kind, str(row["n"]), *("-" if value is None else f"{value:.3f}" for value in values))

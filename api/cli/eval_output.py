@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+def show_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Shows the text that it is given last, until it ends; nothing when `quiet`."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -22,7 +22,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         yield lambda text: bar.update(task, description=text)
 
 
-def table(columns: list[str]) -> Table:
+def new_table(columns: list[str]) -> Table:
     """A table with these columns, numbers to the right; the first, of names, has no title."""
     from rich.table import Table
 
@@ -32,7 +32,7 @@ def table(columns: list[str]) -> Table:
     return made
 
 
-def figure(given: dict[str, float | None]) -> str:
+def with_interval(given: dict[str, float | None]) -> str:
     """A figure of a report with its interval."""
     if given["value"] is None:
         return "-"

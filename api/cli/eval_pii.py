@@ -33,11 +33,11 @@ def pii(
 
     Exit code 1 when a detector failed on a text.
     """
-    from api.cli.evaluate import _progress
+    from api.cli.eval_output import show_progress
     from evals.json_lines import write_json_lines
     from evals.personal_data import evaluate_personal_data
 
-    with _progress(quiet=as_json) as show:
+    with show_progress(quiet=as_json) as show:
         report, results = evaluate_personal_data(texts, limit=limit, progress=show)
     if cases:
         write_json_lines(cases, results)
@@ -52,12 +52,12 @@ def pii(
 def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from api.cli.evaluate import _figure, _table
+    from api.cli.eval_output import new_table, with_interval
 
     names = ("precision", "recall", "f1", "touched")
-    table = _table(["", "n", *(f"{name} [95% interval]" for name in names)])
+    table = new_table(["", "n", *(f"{name} [95% interval]" for name in names)])
     for kind, figures in report["by_type"].items():
-        table.add_row(kind, str(figures["n"]), *(_figure(figures[name]) for name in names))
+        table.add_row(kind, str(figures["n"]), *(with_interval(figures[name]) for name in names))
     out = Console()
     out.print(table)
     others = {

@@ -26,12 +26,12 @@ def support(
     claims: Path, no_vectors: bool, limit: int | None, cases: Path | None, home: Path | None, as_json: bool
 ) -> None:
     """Judge labelled claims by their evidence: supported, partial or not_supported."""
-    from api.cli.evaluate import _progress
+    from api.cli.eval_output import show_progress
     from evals.json_lines import write_json_lines
     from evals.support import evaluate_support
 
     settings = load_settings(home)
-    with _progress(quiet=as_json) as show:
+    with show_progress(quiet=as_json) as show:
         report, results = run(evaluate_support(settings, claims, vectors=not no_vectors, limit=limit, progress=show))
     if cases:
         write_json_lines(cases, results)
@@ -44,13 +44,13 @@ def support(
 def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from api.cli.evaluate import _figure, _table
+    from api.cli.eval_output import new_table, with_interval
 
-    table = _table(["", "value [95% interval]"])
+    table = new_table(["", "value [95% interval]"])
     figures = {name: found for name, found in report.items() if isinstance(found, dict) and "low" in found}
     figures |= {f"contradicted_{label}": found for label, found in report["contradicted"].items()}
     for name, figure in figures.items():
-        table.add_row(name.replace("_", " "), _figure(figure))
+        table.add_row(name.replace("_", " "), with_interval(figure))
     out = Console()
     out.print(table)
     labels = ", ".join(f"{count} {label.replace('_', ' ')}" for label, count in report["labels"].items())

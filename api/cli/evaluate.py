@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from api.cli import ANSWER_IS_NO
+from api.cli.eval_calibrate import calibrate
 from api.cli.eval_injection import injection
+from api.cli.eval_output import new_table, show_progress, with_interval
 from api.cli.eval_pii import pii
 from api.cli.eval_support import support
 from api.cli.options import common, load_settings, make_principal, print_json, run, who
@@ -27,6 +28,7 @@ def command() -> None:
     """Measure retrieval and answers on labelled sets."""
 
 
+command.add_command(calibrate)
 command.add_command(injection)
 command.add_command(pii)
 command.add_command(support)
@@ -55,7 +57,7 @@ def retrieval(
 
     settings = load_settings(home)
     collection = read_collection(folder, level)
-    with _progress(quiet=as_json) as show:
+    with show_progress(quiet=as_json) as show:
         report = run(evaluate_retrieval(settings, collection, limit=limit, progress=show))
     if as_json:
         print_json(report)
@@ -102,7 +104,7 @@ def answers(
     principal = make_principal(settings, **asker)
     if tags and not corpus:
         raise click.UsageError("--tags needs --corpus.")
-    with _progress(quiet=as_json) as show:
+    with show_progress(quiet=as_json) as show:
         work = evaluate_answers(
             settings, golden, principal, corpus=corpus, tags=tags, model=model, limit=limit, progress=show
         )
@@ -117,22 +119,11 @@ def answers(
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("opening")
-        yield lambda text: bar.update(task, description=text)
-
-
 def _show_retrieval(report: dict[str, Any]) -> None:
     from rich.console import Console
 
     names = list(report["fused"])
-    table = _table(["", *names])
+    table = new_table(["", *names])
     for leg in ("dense", "lexical", "fused"):
         table.add_row(leg, *(f"{report[leg][name]:.3f}" for name in names))
     out = Console()
@@ -149,10 +140,10 @@ def _show_retrieval(report: dict[str, Any]) -> None:
 def _show_answers(report: dict[str, Any]) -> None:
     from rich.console import Console
 
-    table = _table(["", "value [95% interval]"])
+    table = new_table(["", "value [95% interval]"])
     for name, figure in report.items():
         if isinstance(figure, dict) and figure.keys() == {"value", "low", "high"}:
-            table.add_row(name.replace("_", " "), _figure(figure))
+            table.add_row(name.replace("_", " "), with_interval(figure))
     out = Console()
     out.print(table)
     if report["by_kind"]:
@@ -172,9 +163,9 @@ def _show_answers(report: dict[str, Any]) -> None:
 
 def _kinds_table(by_kind: dict[str, Any]) -> Table:
     names = ("coverage", "answered_correctly", "wrong", "auroc")
-    table = _table(["", "n", *(name.replace("_", " ") for name in names)])
+    table = new_table(["", "n", *(name.replace("_", " ") for name in names)])
     for kind, figures in by_kind.items():
-        table.add_row(kind, str(figures["n"]), *(_figure(figures[name]) for name in names))
+        table.add_row(kind, str(figures["n"]), *(with_interval(figures[name]) for name in names))
     return table
 
 
@@ -183,18 +174,3 @@ def _show_troubles(report: dict[str, Any], say: Callable[..., None]) -> None:
         say(f"not taken: {count} documents: {code}", markup=False, style="red")
     for code, count in report["errors"].items():
         say(f"error: {count} questions: {code}", markup=False, style="red")
-
-
-def _table(columns: list[str]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    return table
-
-
-def _figure(figure: dict[str, float | None]) -> str:
-    if figure["value"] is None:
-        return "-"
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"

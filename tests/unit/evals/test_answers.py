@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.answer_report import CaseResult, summarise
-from evals.answers import count_mismatches, evidence_overlap, holds, judge, run_case
+from evals.answers import count_mismatches, evidence_overlap, holds, judged, run_case
 from evals.golden import GoldenCase
 from ingest.errors import BadInput
 from orchestrator.contract import Answer, Citation, Claim, Confidence, Route
@@ -104,16 +104,16 @@ def test_a_reference_between_spaces_is_held(before: str, reference: str, after: 
 def test_an_answer_is_right_when_one_quote_holds_one_reference() -> None:
     """Several references are alternatives, one of several citations will do; the answer's own words do not count."""
     found = answer(("a", "nothing here"), ("b", "in October 1973"))
-    assert judge(case(reference=["1974", "October 1973"]), found, mismatches=0, milliseconds=1).correct is True
-    assert judge(case(reference="said"), found, mismatches=0, milliseconds=1).correct is False
+    assert judged(case(reference=["1974", "October 1973"]), found, mismatches=0, milliseconds=1).correct is True
+    assert judged(case(reference="said"), found, mismatches=0, milliseconds=1).correct is False
 
 
 def test_right_cannot_be_told_without_a_reference_or_an_answer() -> None:
     """No reference, an abstention or a question without answer: correct is None."""
     found = answer(("a", "text"))
-    assert judge(case(), found, mismatches=0, milliseconds=1).correct is None
-    assert judge(case(reference="text"), answer(status="abstained"), mismatches=0, milliseconds=1).correct is None
-    unanswerable = judge(case(answerable=False, reference="text"), found, mismatches=0, milliseconds=1)
+    assert judged(case(), found, mismatches=0, milliseconds=1).correct is None
+    assert judged(case(reference="text"), answer(status="abstained"), mismatches=0, milliseconds=1).correct is None
+    unanswerable = judged(case(answerable=False, reference="text"), found, mismatches=0, milliseconds=1)
     assert unanswerable.correct is None
     assert unanswerable.wrong is True
 
@@ -121,10 +121,10 @@ def test_right_cannot_be_told_without_a_reference_or_an_answer() -> None:
 def test_what_must_and_must_not_be_cited_is_checked() -> None:
     """Each must_cite document that an answer lacks is named, and each must_not_cite document that it has."""
     given = case(must_cite=["a", "b"], must_not_cite=["x", "y"], reference_ids=["a", "z"])
-    judged = judge(given, answer(("a", "1"), ("x", "2")), mismatches=0, milliseconds=1)
-    assert (judged.must_cite_missing, judged.must_not_cited) == (("b",), ("x",))
-    assert judged.reference_cited is True
-    assert judge(given, answer(status="abstained"), mismatches=0, milliseconds=1).must_cite_missing == ()
+    found = judged(given, answer(("a", "1"), ("x", "2")), mismatches=0, milliseconds=1)
+    assert (found.must_cite_missing, found.must_not_cited) == (("b",), ("x",))
+    assert found.reference_cited is True
+    assert judged(given, answer(status="abstained"), mismatches=0, milliseconds=1).must_cite_missing == ()
 
 
 def test_figures_of_a_known_set() -> None:
@@ -155,10 +155,10 @@ def test_figures_of_a_known_set() -> None:
 
 def test_an_answer_without_a_reference_text_is_right_by_its_documents() -> None:
     """Where only reference_ids say what is right, an answer that cites none of them is wrong."""
-    judged = [
-        judge(case(reference_ids=["a"]), answer((name, "1")), mismatches=0, milliseconds=1) for name in ("a", "b")
+    outcomes = [
+        judged(case(reference_ids=["a"]), answer((name, "1")), mismatches=0, milliseconds=1) for name in ("a", "b")
     ]
-    assert [(one.correct, one.wrong) for one in judged] == [(None, False), (None, True)]
+    assert [(one.correct, one.wrong) for one in outcomes] == [(None, False), (None, True)]
 
 
 GOLD = ["The ferry leaves at noon every day.", "It does not run in a storm, of course."]
