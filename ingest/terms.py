@@ -42,7 +42,7 @@ STOP_WORDS: Final = _set("""
     which who what when where how""")
 # The most frequent words of other languages in Latin script: more of them than English ones, and it is not English.
 # German, Spanish, French, Italian, Portuguese, Dutch, Scandinavian, Polish to Finnish, Turkish, Romanian, Vietnamese.
-_FOREIGN_WORDS: Final = (
+FOREIGN_WORDS: Final = (
     _set("""
     der die das und ist nicht den von zu mit ein eine im des auf sich dem für als auch werden
     de la el los las que en un una del se por con para su
@@ -132,7 +132,7 @@ def _arrays(found: dict[int, int] | dict[int, float]) -> Weights:
 
 
 def _is_foreign(counts: Counter[str]) -> bool:
-    foreign = sum(counts[word] for word in _FOREIGN_WORDS & counts.keys())
+    foreign = sum(counts[word] for word in FOREIGN_WORDS & counts.keys())
     return foreign >= 2 and foreign > sum(counts[word] for word in STOP_WORDS & counts.keys())
 
 

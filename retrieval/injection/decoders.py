@@ -1,7 +1,7 @@
 """Text that says something else once it is decoded: base64, hex, escapes, rot13, reversed words and the like.
 
-A piece is reported only when it decodes to readable text that gives an order, holds a secret or names a URL. Images,
-keys, hashes and tokens do not decode to such text, so documents may hold as many of them as they like.
+A piece is reported only when it decodes to readable text that gives an order, is a sentence at all, holds a secret or
+names a URL. Images, keys, hashes and tokens do not decode to such text, so documents may hold as many as they like.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from ingest.screening import Finding
+from ingest.terms import FOREIGN_WORDS, STOP_WORDS
 from retrieval.injection.lexicon import LEXICON
 from retrieval.injection.lexicon_classes import Word
 from retrieval.injection.rules import looks_like_order
@@ -40,8 +41,10 @@ class _Encoding:
     decode: Callable[[str], str]  # raises ValueError where the piece is nothing of the kind
 
 
-# Of 3,974 clean pages none held an order in code, and one a secret; tracking links do hold addresses.
-_SCORES: Final = {"order": 0.995, "url": 0.9, "secret": 0.9}
+# Of 3,974 clean pages none held an order or a sentence in code, and one a secret; tracking links do hold addresses.
+_SCORES: Final = {"order": 0.995, "sentence": 0.992, "url": 0.9, "secret": 0.9}
+_SENTENCE_WORDS: Final = 6  # of a decoded text, from which on it may be a sentence
+_COMMON_WORDS: Final = 2  # words of it that hold sentences together, in any of the larger languages
 _SHORTEST: Final = 16  # characters of a word that could be base64 of an order
 _SHORTEST_SAID: Final = 6  # characters of a decoded text that could say something
 _READABLE: Final = 0.9  # share of printable characters; bytes taken for text by chance have less
@@ -140,6 +143,7 @@ def _backwards(text: str) -> str:
 
 _TELLING: Final = (
     "ignore disregard forget previous instructions instruction system prompt password secret reveal respond"
+    " please answer translate following sentence message summary should because before without customer people include"
 )
 
 
@@ -169,7 +173,7 @@ def find(text: str, limits: DecoderLimits = DecoderLimits()) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding.start, finding.end))
 
 
-_REASON: Final = "This reads otherwise once it is decoded, and then gives an order, a secret or an address."
+_REASON: Final = "This reads otherwise once it is decoded: as an order, a sentence, a secret or an address."
 
 
 def _score(decoded: str, levels: int, limits: DecoderLimits) -> float:
@@ -181,11 +185,25 @@ def _score(decoded: str, levels: int, limits: DecoderLimits) -> float:
     inner = (
         max((_score(more, levels - 1, limits) for *_, more in _pieces(decoded, limits)), default=0.0) if levels else 0.0
     )
+    if _is_sentence(decoded):
+        inner = max(inner, _SCORES["sentence"])
     if "://" in decoded:
         inner = max(inner, _SCORES["url"])
     if any(LEXICON[word] & _SECRET for word in _WORD.findall(decoded.lower())):
         inner = max(inner, _SCORES["secret"])
     return inner
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether most of `text` is words, and enough of them hold a sentence together."""
+    words = _PLAIN_WORD.findall(text[:_LOOKED_AT].lower())
+    letters = sum(map(len, words))
+    common = sum(word in STOP_WORDS or word in FOREIGN_WORDS for word in words)
+    return len(words) >= _SENTENCE_WORDS and common >= _COMMON_WORDS and letters >= 0.7 * len(text[:_LOOKED_AT])
+
+
+_LOOKED_AT: Final = 2_000
+_PLAIN_WORD = re.compile(r"(?<![^\s(\"'])[^\W\d_]+(?=[\s.,;:!?)\"'-]|$)")
 
 
 def _is_readable(text: str) -> bool:

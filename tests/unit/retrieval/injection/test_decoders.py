@@ -21,7 +21,7 @@ def b64(text: str) -> str:
 
 
 def morse(text: str) -> str:
-    return " / ".join(" ".join(SIGNS[letter] for letter in word) for word in text.lower().split())
+    return " / ".join(" ".join(SIGNS[letter] for letter in word if letter in SIGNS) for word in text.lower().split())
 
 
 ENCODINGS = {
@@ -63,9 +63,24 @@ def test_an_order_is_found_in_each_encoding(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_harmless_text_may_be_encoded(name: str) -> None:
+@pytest.mark.parametrize("harmless", ["Hello world", '{"name": "grinder", "size": 12, "colour": "red"}'])
+def test_harmless_text_may_be_encoded(name: str, harmless: str) -> None:
     """The twin of the test above: encoding alone is no finding."""
-    assert find(f"Some words before.\n{ENCODINGS[name](HARMLESS)}\nSome words behind.") == []
+    assert find(f"Some words before.\n{ENCODINGS[name](harmless)}\nSome words behind.") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["base64", "base64 in lines", "base32", "hex", "escapes", "binary", "decimal", "Morse"]
+)
+def test_a_sentence_in_code_is_a_finding(name: str) -> None:
+    """Nobody writes sentences in code for people to read, whatever they say."""
+    text = f"Some words before.\n{ENCODINGS[name](HARMLESS)}\nSome words behind."
+    assert max(finding.score for finding in find(text)) == 0.992
+
+
+def test_a_sentence_in_an_address_is_none() -> None:
+    """Addresses hold titles and search words, written with percent signs."""
+    assert find(f"See https://example.org/search?q={quote(HARMLESS)} for more.") == []
 
 
 @pytest.mark.parametrize(
