@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.splicing import splice
+from ingest.codepoints import strip
 from retrieval.sentences import sentence_spans
 
 FOLDER: Final = Path(__file__).with_name("adaptive_attacks")
@@ -81,7 +82,7 @@ class Attack:
         rng = random.Random(f"{self.draw}:{self.goal.id}:{host.id}")
         text = _filled(self.wording, {"goal": self.goal.order, "Goal": _capital(self.goal.order)})
         if self.coding:
-            text = CODINGS[self.coding](text)
+            text = strip(CODINGS[self.coding](text)).text  # invisible characters are taken out by the parsers
         frame = _filled(self.framing, {"sentence": host.sentence(rng), "heading": host.heading(rng)})
         before, text, after = _framed(frame, text)
         planted, frames = splice(host.text, _parts(before + text + after, len(self.places)), self.places)
