@@ -32,7 +32,7 @@ from benchmarks.report import heading, percentile, spread, table, verdict
 
 ROOT = Path(__file__).parents[1]
 GROUNDWIRE = (sys.executable, "-c", "from api.cli import main; main()")
-STEPS = ("encode", "retrieve", "model", "verify", "judge")
+STEPS = ("encode", "retrieve", "model", "verify")
 APART = ("encode", "retrieve", "model")  # what "the rest" leaves out
 WHOLE_MS, REST_MS = 60.0, 5.0  # targets, p50
 
