@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from ingest.terms import terms
 from orchestrator.citations import negations, numbers
+from orchestrator.support.names import capitalises_nouns
 
 AnswerKind = Literal["person", "place", "time", "number", "other"]
 
@@ -103,7 +104,7 @@ def read_question(text: str) -> Question:
     text = " ".join(text[:MAX_CHARACTERS].split())
     found = dict.fromkeys(terms(_SHAPING_UNSPACED.sub(" ", text)) or terms(text))
     telling = tuple(term for term in found if term not in _SHAPING)
-    names = set() if _GERMAN.search(text) else {term for word in _names(text) for term in terms(word)}
+    names = set() if capitalises_nouns(text) else {term for word in _names(text) for term in terms(word)}
     return Question(
         text=text,
         terms=telling or tuple(found),
@@ -112,14 +113,6 @@ def read_question(text: str) -> Question:
         kind=_kind(text),
         negations=negations(text),
     )
-
-
-# Words of German, which capitalises every noun, that are not words of English too.
-_GERMAN: Final = re.compile(
-    r"\b(?:der|das|dem|eine?[rnms]?|wie|wer|wann|wo|welche[rnms]?|ist|sind|wird|werden|wurden?|haben|für|und|nicht"
-    r"|wieviele?|viele|zu[rm]?|bei|auf|aus|kann|können)\b",
-    re.IGNORECASE,
-)
 
 
 def _names(text: str) -> list[str]:
