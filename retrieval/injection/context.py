@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.terms import word_ids, words
+from retrieval.injection.rules import RULES
 from retrieval.injection.style import STYLES
 
 WINDOW: Final = 8  # sentences to each side that count as near
@@ -17,6 +18,7 @@ SAMPLE: Final = 256  # sentences that each is compared with when the nearest are
 _NEAREST: Final = 3
 # Styles whose share in the document and nearby is told: what is common there is no sign of an order.
 _RATED: Final = ("request", "you", "prose", "row", "signs", "asks", "works", "please", "reader", "machine", "we")
+_RATED_RULES: Final = ("ai_named", "answer_named", "attack_named", "quoted", "override", "secret", "foreign", "code")
 _REQUESTS: Final = (
     "writes", "works", "writes_later", "asks", "please_first", "query_marks", "modal_you", "want_you", "abroad",
 )  # fmt: skip
@@ -27,8 +29,8 @@ CONTEXTS: Final = (
     *(f"{name}_standing" for name in _SIMILARITY[:4]),
     *_COHESION,
     *(f"{name}_standing" for name in _COHESION[:3]),
-    *(f"{name}_in_document" for name in _RATED),
-    *(f"{name}_nearby" for name in _RATED),
+    *(f"{name}_in_document" for name in (*_RATED, *_RATED_RULES)),
+    *(f"{name}_nearby" for name in (*_RATED, *_RATED_RULES)),
     "place", "edge", "sentences", "alone", "longer",
 )  # fmt: skip
 
@@ -37,16 +39,17 @@ def context_features(
     title: str,
     sentence_words: Sequence[Sequence[str]],
     vectors: NDArray[np.float32],
+    rules: NDArray[np.float32],
     style: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """One row for each sentence, one column for each of `CONTEXTS`.
 
-    `vectors` are unit rows [sentences, dimensions], `style` what `style_features` gave. Time and memory grow with the
-    number of sentences, not with its square.
+    `vectors` are rows [sentences, dimensions], `rules` and `style` what `rule_features` and `style_features` gave.
+    Time and memory grow with the number of sentences, not with its square.
     """
     similarity = _similarities(vectors)
     cohesion = _cohesion(title, sentence_words)
-    rated = _rated(style)
+    rated = _rated(rules, style)
     columns = [
         similarity,
         _standing(similarity[:, :4]),
@@ -159,9 +162,10 @@ def requests(style: NDArray[np.float32]) -> NDArray[np.float32]:
     return style[:, [STYLES.index(name) for name in names]].max(axis=1).clip(0, 1)
 
 
-def _rated(style: NDArray[np.float32]) -> NDArray[np.float32]:
+def _rated(rules: NDArray[np.float32], style: NDArray[np.float32]) -> NDArray[np.float32]:
     own = [requests(style) if name == "request" else style[:, STYLES.index(name)] for name in _RATED]
-    return np.stack(own, axis=1).clip(0, 1)
+    own += [rules[:, RULES.index(name)] for name in _RATED_RULES]
+    return np.asarray(np.stack(own, axis=1).clip(0, 1), np.float32)
 
 
 def _elsewhere(rates: NDArray[np.float32], reach: int) -> NDArray[np.float32]:

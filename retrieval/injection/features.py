@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from retrieval.injection.rules import rule_features
 from retrieval.injection.style import style_features
 from retrieval.injection.vectors import centred, pooled_signs
 from retrieval.sentences import sentence_spans
+
+_LINK = re.compile(r"\]\([^)\s]*\)|https?://[^\s)>\]]+")  # addresses say nothing of what a sentence is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +37,18 @@ def sentence_features(
     """The features of each sentence of `text`. `mean` is the mean sign of each dimension over many texts."""
     spans = np.array(sentence_spans(text), np.int64).reshape(-1, 2)
     sentences = [text[start:end] for start, end in spans.tolist()]
-    sentence_words = [words(sentence) for sentence in sentences]
+    bare = _LINK.sub(lambda link: " " * len(link[0]), text)
+    sentence_words = [words(bare[start:end]) for start, end in spans.tolist()]
     rules = rule_features(sentences)
     style = style_features(text, spans, sentence_words)
     if not chunks or not len(spans):
         return SentenceFeatures(spans=spans, rules=rules, style=style, context=None, vectors=None)
-    vectors = centred(pooled_signs(spans, chunks), mean)
-    context = context_features(title, sentence_words, vectors, style)
+    vectors = centred(*pooled_signs(spans, chunks, _differs(text, bare)), mean)
+    context = context_features(title, sentence_words, vectors, rules, style)
     return SentenceFeatures(spans=spans, rules=rules, style=style, context=context, vectors=vectors)
+
+
+def _differs(text: str, bare: str) -> NDArray[np.bool_]:
+    """For each character whether it was blanked."""
+    codes = [np.frombuffer(version.encode("utf-32-le", "surrogatepass"), np.uint32) for version in (text, bare)]
+    return np.asarray(codes[0] != codes[1])

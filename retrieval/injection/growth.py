@@ -6,15 +6,20 @@ clean documents match removes most of an order and little else.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
+GAP: Final = 1  # harmless sentences between suspicious ones that are taken with them
+
 
 def grow(seeds: NDArray[np.bool_], soil: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Runs [first, last) of sentences, ascending and apart: each seed with the unbroken soil on both sides of it.
+    """Runs [first, last) of sentences, ascending and apart: each seed with the soil on both sides of it.
 
-    `seeds` and `soil` tell for each sentence whether it is beyond doubt, and whether it is suspicious at all.
+    `seeds` and `soil` tell for each sentence whether it is beyond doubt, and whether it is suspicious at all. A run
+    begins and ends with one of them and has no more than `GAP` others in a row.
     """
-    grown = np.concatenate([[False], seeds | soil, [False]])
-    edges = np.flatnonzero(grown[1:] != grown[:-1])
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if seeds[a:b].any()]
+    grown = np.flatnonzero(seeds | soil)
+    runs = np.split(grown, np.flatnonzero(np.diff(grown) > GAP + 1) + 1)
+    return [(int(run[0]), int(run[-1]) + 1) for run in runs if len(run) and seeds[run].any()]

@@ -1,9 +1,11 @@
-"""The learned heads: logistic regressions over named features, their weights in `model.json` for people to read.
+"""The learned heads: small networks over named features, their weights in `model.json` for people to read.
 
-    override    overt orders; judges a sentence alone, with or without vectors
-    task        what does not belong to its document; judges a sentence in its context, with vectors only
+    alone     overt orders, from a sentence's own words; for texts without vectors, and to tell overt orders by name
+    inside    what does not belong to its document: a sentence with its context and its vector
 
-`training/train.py` makes the file, from texts written for it.
+A head is the mean of a logistic regression and a few networks with one hidden layer: the first holds on texts unlike
+those it was trained with, the others see what is odd only together. `training/train.py` makes the file, from texts
+written for it.
 """
 
 from __future__ import annotations
@@ -25,46 +27,61 @@ from retrieval.injection.rules import RULES
 from retrieval.injection.style import STYLES
 
 MODEL_FILE: Final = Path(__file__).parent / "model.json"
-WORD_COLUMNS: Final = (*RULES, *STYLES)
-CONTEXT_COLUMNS: Final = (*WORD_COLUMNS, *CONTEXTS, *INTERACTIONS)
+ALONE_COLUMNS: Final = (*RULES, *STYLES)
+INSIDE_COLUMNS: Final = (*ALONE_COLUMNS, *CONTEXTS, *INTERACTIONS)
+CLIP: Final = 3.0  # standard deviations from its mean beyond which a column tells no more
+_BLOCK: Final = 4_096  # sentences that are judged together, so that memory stays bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
     """How seldom clean sentences score high: the share of them beyond a logit falls exponentially from a knee on."""
 
-    knee: float  # logit
-    share: float  # of clean sentences beyond the knee
-    decay: float  # logits in which the share falls to 1 / e
+    knee: float  # logit that 2 % of clean sentences exceed; none below it scores
+    share: float  # of clean sentences beyond the knee, as scores of whole documents imply it
+    decay: float  # logits in which that share falls to 1 / e
     exponent: float  # sentences of one document count as their number to this power: they resemble each other
-    soil: float  # logit that 5 % of clean sentences exceed
+    soil: float  # logit that 15 % of clean sentences exceed
 
     def score(self, logits: NDArray[np.float32], sentences: int) -> NDArray[np.float64]:
         """The share of clean documents of `sentences` sentences in which none scores as high, 0 to 1.
 
         With a share q of clean sentences beyond a logit, none of n independent ones is beyond it in exp(-n q) of all
-        documents (Poisson).
+        documents (Poisson). Below the knee, where every second document has such a sentence, scores are 0.
         """
         beyond = self.share * np.exp(-np.maximum(logits.astype(np.float64) - self.knee, 0) / self.decay)
-        scores: NDArray[np.float64] = np.exp(-(sentences**self.exponent) * beyond)
-        return np.where(logits > self.knee, scores, np.minimum(scores, np.exp(-(sentences**self.exponent))))
+        return np.where(logits > self.knee, np.exp(-(sentences**self.exponent) * beyond), 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """One regression and the networks beside it, as one. Weights apply to standardised columns."""
+
+    centre: NDArray[np.float32]  # [columns], the sentence vector's dimensions last where it takes part
+    scale: NDArray[np.float32]  # [columns]
+    linear: NDArray[np.float32]  # [columns]
+    hidden: NDArray[np.float32]  # [units, columns], of all networks together
+    hidden_bias: NDArray[np.float32]  # [units]
+    output: NDArray[np.float32]  # [units]
+    bias: float
+
+    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[sentences], from [sentences, columns]."""
+        parts = [self._block(rows[start : start + _BLOCK]) for start in range(0, len(rows), _BLOCK)]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _block(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        standard = np.clip((rows - self.centre) / self.scale, -CLIP, CLIP)
+        units = np.maximum(standard @ self.hidden.T + self.hidden_bias, 0)
+        return np.asarray(standard @ self.linear + units @ self.output + self.bias, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """One logistic regression."""
+    """What judges sentences, and what its judgement means."""
 
-    bias: float
-    weights: NDArray[np.float32]  # [columns]
-    vector: NDArray[np.float32]  # [dimensions] of the sentence vector; empty when it takes no part
+    network: Network
     tail: Tail
-
-    def logits(self, columns: NDArray[np.float32], vectors: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """[sentences]; `columns` are [sentences, columns], `vectors` [sentences, dimensions]."""
-        logits = columns @ self.weights + np.float32(self.bias)
-        if vectors is not None and len(self.vector):
-            logits = logits + vectors @ self.vector
-        return np.asarray(logits, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,44 +90,40 @@ class Model:
 
     id: str  # the first digits of the file's SHA-256
     mean: NDArray[np.float32]  # [dimensions], the mean sign of each dimension of the encoder that it was trained with
-    override: Head
-    task: Head
+    alone: Head
+    inside: Head
 
 
-def word_columns(features: SentenceFeatures) -> NDArray[np.float32]:
-    """[sentences, WORD_COLUMNS]: what a sentence alone shows."""
+def alone_rows(features: SentenceFeatures) -> NDArray[np.float32]:
+    """[sentences, ALONE_COLUMNS]: what the words of a sentence show."""
     return np.concatenate([features.rules, features.style], axis=1)
 
 
-def context_columns(features: SentenceFeatures) -> NDArray[np.float32]:
-    """[sentences, CONTEXT_COLUMNS]; raises ValueError for features without context."""
-    if features.context is None:
+def inside_rows(features: SentenceFeatures) -> NDArray[np.float32]:
+    """[sentences, INSIDE_COLUMNS and dimensions]; raises ValueError for features without context."""
+    if features.context is None or features.vectors is None:
         raise ValueError("these sentences have no context")
     together = interaction_features(features.style, features.context)
-    return np.concatenate([features.rules, features.style, features.context, together], axis=1)
+    parts = [features.rules, features.style, features.context, together, features.vectors]
+    return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
 @cache
 def load_model(path: Path = MODEL_FILE) -> Model:
-    """Read a model; weights of columns that it does not name are 0. Raises KeyError for columns that there are not."""
+    """Read a model. Raises ValueError for one that was made for other columns than this code has."""
     data = path.read_bytes()
     found = json.loads(data)
     return Model(
         id=hashlib.sha256(data).hexdigest()[:12],
         mean=np.array(found["mean"], np.float32),
-        override=_head(found["override"], WORD_COLUMNS),
-        task=_head(found["task"], CONTEXT_COLUMNS),
+        alone=_head(found["alone"], ALONE_COLUMNS),
+        inside=_head(found["inside"], INSIDE_COLUMNS),
     )
 
 
 def _head(found: Mapping[str, Any], columns: Sequence[str]) -> Head:
-    place = {name: column for column, name in enumerate(columns)}
-    weights = np.zeros(len(columns), np.float32)
-    for name, weight in found["weights"].items():
-        weights[place[name]] = weight
-    return Head(
-        bias=float(found["bias"]),
-        weights=weights,
-        vector=np.array(found["vector"], np.float32),
-        tail=Tail(**found["tail"]),
-    )
+    if tuple(found["columns"]) != tuple(columns):
+        raise ValueError("the model was trained with other columns: run retrieval.injection.training.train")
+    arrays = ("centre", "scale", "linear", "hidden", "hidden_bias", "output")
+    weights = {name: np.array(found[name], np.float32) for name in arrays}
+    return Head(network=Network(**weights, bias=float(found["bias"])), tail=Tail(**found["tail"]))

@@ -13,7 +13,7 @@ Detection is one layer. What it finds is kept beside the document; policy decide
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from ingest.screening import ChunkTokens, Finding, Kind, Screening
 from retrieval.injection import decoders, delimiters, exfiltration, readings
 from retrieval.injection.features import SentenceFeatures, sentence_features
 from retrieval.injection.growth import grow
-from retrieval.injection.heads import Model, context_columns, load_model, word_columns
+from retrieval.injection.heads import Model, Tail, alone_rows, inside_rows, load_model
 
 _REASONS: Final[dict[Kind, str]] = {
     "override": "It orders whoever reads it to leave their rules, take another part or give away what they keep.",
@@ -74,7 +74,7 @@ class InjectionScreener:
         findings.sort(key=lambda finding: (finding.start, finding.end, finding.kind))
         return Screening(screener=self._id, findings=tuple(findings), failed=tuple(failed))
 
-    def _learned(self, title: str, text: str, chunks: Sequence[ChunkTokens]) -> Iterable[Finding]:
+    def _learned(self, title: str, text: str, chunks: Sequence[ChunkTokens]) -> list[Finding]:
         mean = self._model.mean
         known = [chunk for chunk in chunks if chunk.tokens.shape[1] * 8 == len(mean)]
         features = sentence_features(title, text, known, mean)
@@ -82,40 +82,38 @@ class InjectionScreener:
             return []
         if features.context is None:
             return self._alone(features)
-        return self._in_context(features)
+        return self._inside(features)
 
     def _alone(self, features: SentenceFeatures) -> list[Finding]:
         """A text without vectors: overt orders only, since every request is off its topic where there is none."""
-        head = self._model.override
-        logits = head.logits(word_columns(features), None)
-        scores = head.tail.score(logits, len(logits))
-        return self._findings("override", features, scores, logits >= head.tail.soil)
+        head = self._model.alone
+        logits = head.network.logits(alone_rows(features))
+        return self._findings(features, head.tail, logits, np.ones(len(logits), np.bool_))
 
-    def _in_context(self, features: SentenceFeatures) -> list[Finding]:
-        """A document: an overt order counts where it does not belong to its document, as it does on a security page."""
-        override, task = self._model.override, self._model.task
-        overt = override.logits(word_columns(features), features.vectors)
-        strange = task.logits(context_columns(features), features.vectors)
-        soil = strange >= task.tail.soil
-        overt_scores = np.where(strange >= task.tail.knee, override.tail.score(overt, len(overt)), 0.0)
-        return [
-            *self._findings("override", features, overt_scores, soil),
-            *self._findings("task", features, task.tail.score(strange, len(strange)), soil),
-        ]
+    def _inside(self, features: SentenceFeatures) -> list[Finding]:
+        """A document: an order counts where it does not belong there, so that a page about attacks is left whole."""
+        alone, inside = self._model.alone, self._model.inside
+        overt = alone.network.logits(alone_rows(features)) > alone.tail.knee
+        return self._findings(features, inside.tail, inside.network.logits(inside_rows(features)), overt)
 
     def _findings(
-        self, kind: Kind, features: SentenceFeatures, scores: NDArray[np.float64], soil: NDArray[np.bool_]
+        self, features: SentenceFeatures, tail: Tail, logits: NDArray[np.float32], overt: NDArray[np.bool_]
     ) -> list[Finding]:
-        return [
-            Finding(
-                kind=kind,
-                score=float(scores[first:last].max()),
-                start=int(features.spans[first, 0]),
-                end=int(features.spans[last - 1, 1]),
-                reason=_REASONS[kind],
+        """Whole orders: the runs of sentences around those that stand out."""
+        scores = tail.score(logits, len(logits))
+        found: list[Finding] = []
+        for first, last in grow(scores >= self._config.keep, logits >= tail.soil):
+            kind: Kind = "override" if overt[first + int(scores[first:last].argmax())] else "task"
+            found.append(
+                Finding(
+                    kind=kind,
+                    score=float(scores[first:last].max()),
+                    start=int(features.spans[first, 0]),
+                    end=int(features.spans[last - 1, 1]),
+                    reason=_REASONS[kind],
+                )
             )
-            for first, last in grow(scores >= self._config.keep, soil)
-        ]
+        return found
 
 
 def _applied(find: Callable[[str], list[Finding]], text: str) -> Callable[[], list[Finding]]:

@@ -1,17 +1,19 @@
-"""Trains the heads and writes `retrieval/injection/model.json`. From the repository:
+"""Trains the heads and writes `retrieval/injection/model.json`. From the repository, in about ten minutes on two cores:
 
     python -m retrieval.injection.training.train
 
 Everything is drawn from the texts in `texts/` with fixed seeds and encoded with the default encoder. The same texts on
-the same kind of processor give the same file; another precision of the encoder (bf16, f32) moves the last digits.
+the same kind of processor give the same file; another precision of the encoder (bf16, f32) moves some digits.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import random
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -21,27 +23,23 @@ from ingest.chunker import CanonicalText, ChunkConfig, Span, chunk, encoder_inpu
 from ingest.encoder import Encoder
 from ingest.screening import ChunkTokens, chunk_tokens
 from retrieval.injection.features import SentenceFeatures, sentence_features
-from retrieval.injection.heads import (
-    CONTEXT_COLUMNS,
-    MODEL_FILE,
-    WORD_COLUMNS,
-    context_columns,
-    word_columns,
-)
+from retrieval.injection.heads import ALONE_COLUMNS, INSIDE_COLUMNS, MODEL_FILE, alone_rows, inside_rows
 from retrieval.injection.training.corpus import TrainingDocument, documents, prompts
+from retrieval.injection.training.fit import fit
+from retrieval.injection.training.variety import excerpt, varied
 from retrieval.injection.vectors import pooled_signs
 from retrieval.sentences import sentence_spans
 
-DOCUMENTS: Final = 900
-PROMPTS: Final = 900
+DOCUMENTS: Final = 6_000
+PROMPTS: Final = 2_400
+ORDINARY: Final = 3_000  # texts of each kind, less varied: the clean ones tell which scores are seldom
 SEED: Final = 20
-FOLDS: Final = 4  # of hosts and of families: tails are measured on hosts that the head has not seen
-STRENGTH: Final = 300.0  # of the pull of all weights towards 0, in sentences
+FOLDS: Final = 3  # of hosts: tails are measured on hosts that the head has not seen
+AT_ONCE: Final = 200  # documents that are encoded together
 KNEE: Final = 0.98  # share of clean sentences below the knee of the tail
-SOIL: Final = 0.95  # share of clean sentences below the soil
-EXPONENT: Final = 0.7
-ROUNDS: Final = 2  # of weighting each order's sentences by how much they give it away
-LEAST: Final = 0.1  # weight of a sentence of an order that gives nothing away
+SOIL: Final = 0.85  # share of clean sentences below the soil
+EXPONENTS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of a document's length, that are tried
+FLAGGED: Final = (0.05, 0.01)  # shares of clean texts at which tails are made to agree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,22 +48,58 @@ class Sample:
 
     document: TrainingDocument
     features: SentenceFeatures
-    planted: NDArray[np.bool_]  # [sentences]: more than half of it is an order
-    partly: NDArray[np.bool_]  # [sentences]: some of it is, but no more than half
+    planted: NDArray[np.bool_]  # [sentences]: at least half of it is an order
+    partly: NDArray[np.bool_]  # [sentences]: some of it is, but less than half
+
+
+def main() -> None:
+    """Train and write the model."""
+    from ingest.encoders import EncoderConfig, open_encoder
+
+    encoder = open_encoder(EncoderConfig(device="cpu", allow_download=False))
+    MODEL_FILE.write_text(trained_model(encoder, DOCUMENTS, PROMPTS, ORDINARY), encoding="utf-8")
+
+
+def trained_model(encoder: Encoder, document_count: int, prompt_count: int, ordinary_count: int) -> str:
+    """The model file, from as many texts."""
+    rng = random.Random(SEED)
+    texts = [varied(document, rng) for document in documents(document_count, SEED)] + list(prompts(prompt_count, SEED))
+    trained_on = len(texts)
+    texts += [_ordinary(document, rng) for document in documents(ordinary_count, SEED + 1) if not document.head]
+    texts += [prompt for prompt in prompts(ordinary_count, SEED + 1) if not prompt.head]
+    encoded = [chunks for batch in _batches(texts, AT_ONCE) for chunks in chunked(encoder, batch)]
+    mean = _mean(texts, encoded)
+    samples = [_sample(text, chunks, mean) for text, chunks in zip(texts, encoded, strict=True)]
+    samples, clean = samples[:trained_on], samples[trained_on:]
+    honest = [sample for sample in clean if sample.document.genre == "prompt"]
+    ordinary = [sample for sample in clean if sample.document.genre != "prompt"]
+    overt = [sample for sample in samples if sample.document.head != "task"]
+    hosted = [sample for sample in samples if sample.document.genre != "prompt"]
+    model = {
+        "about": "The heads of retrieval/injection/heads.py, written by training/train.py. Columns are standardised.",
+        "mean": _rounded(mean, 2),
+        "alone": _head(overt, honest, alone_rows, ALONE_COLUMNS),
+        "inside": _head(hosted, ordinary, inside_rows, INSIDE_COLUMNS),
+    }
+    return written(model)
+
+
+def _ordinary(document: TrainingDocument, rng: random.Random) -> TrainingDocument:
+    return excerpt(document, rng.randint(4, 16), rng) if rng.random() < 0.5 else document
 
 
 def chunked(encoder: Encoder, batch: Sequence[TrainingDocument]) -> list[tuple[ChunkTokens, ...]]:
     """The token vectors of each document's chunks, made as the ingest makes them."""
-    places = []
+    places: list[tuple[int, tuple[str, ...], int, int]] = []
     for number, document in enumerate(batch):
         spans = tuple(Span(start=a, end=b, kind="paragraph") for a, b in _paragraphs(document.text))
         canonical = CanonicalText(text=document.text, spans=spans)
-        for piece in chunk(canonical, encoder.token_starts(document.text), ChunkConfig()):
-            places.append((number, document.title, piece.headings, document.text[piece.start : piece.end], piece.start))
-    inputs = [encoder_input(title, headings, text)[0] for _, title, headings, text, _ in places]
+        pieces = chunk(canonical, encoder.token_starts(document.text), ChunkConfig())
+        places += [(number, piece.headings, piece.start, piece.end) for piece in pieces]
+    inputs = [encoder_input(batch[n].title, headings, batch[n].text[a:b])[0] for n, headings, a, b in places]
     made: list[list[ChunkTokens]] = [[] for _ in batch]
-    for (number, *place), tokens in zip(places, encoder.encode(inputs).tokens, strict=True):
-        made[number].append(chunk_tokens(*place, tokens))
+    for (n, headings, a, b), tokens in zip(places, encoder.encode(inputs).tokens, strict=True):
+        made[n].append(chunk_tokens(batch[n].title, headings, batch[n].text[a:b], a, tokens))
     return [tuple(chunks) for chunks in made]
 
 
@@ -79,41 +113,20 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
         start = end + 2
 
 
-def main() -> None:
-    """Train and write the model."""
-    from ingest.encoders import EncoderConfig, open_encoder
-
-    encoder = open_encoder(EncoderConfig(device="cpu", allow_download=False))
-    texts = [*documents(DOCUMENTS, SEED), *prompts(PROMPTS, SEED)]
-    encoded = [chunks for batch in _batched(texts, 200) for chunks in chunked(encoder, batch)]
-    mean = _mean(texts, encoded)
-    samples = [_sample(text, chunks, mean) for text, chunks in zip(texts, encoded, strict=True)]
-    inside = [sample for sample in samples if sample.document.genre != "prompt"]
-    overt = [sample for sample in samples if sample.document.head != "task"]
-    model = {
-        "about": "Weights of the heads of retrieval/injection/heads.py; written by training/train.py.",
-        "mean": _rounded(mean, 2),
-        "override": _trained(
-            [s for s in samples if s.document.head != "task"], word_columns, WORD_COLUMNS, vectors=False
-        ),
-        "task": _trained(inside, context_columns, CONTEXT_COLUMNS, vectors=True),
-    }
-    MODEL_FILE.write_text(_pretty(model), encoding="utf-8")
-
-
-def _batched(items: Sequence[TrainingDocument], size: int) -> Iterator[Sequence[TrainingDocument]]:
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
+def _batches(texts: Sequence[TrainingDocument], size: int) -> Iterator[Sequence[TrainingDocument]]:
+    for start in range(0, len(texts), size):
+        sys.stderr.write(f"\rencoding: {start} of {len(texts)} texts")
+        yield texts[start : start + size]
+    sys.stderr.write("\n")
 
 
 def _mean(texts: Sequence[TrainingDocument], encoded: Sequence[Sequence[ChunkTokens]]) -> NDArray[np.float32]:
-    """The mean sign of each dimension over the sentences of the clean texts, to two digits as the file keeps it."""
-    signs = [
-        pooled_signs(np.array(sentence_spans(text.text), np.int64), chunks)
-        for text, chunks in zip(texts, encoded, strict=True)
-        if not text.head and text.genre != "prompt"
-    ]
+    """The mean sign of each dimension over the sentences of the clean documents, to two digits as the file keeps it."""
+    signs = []
+    for text, chunks in zip(texts, encoded, strict=True):
+        if not text.head and text.genre != "prompt":
+            spans = np.array(sentence_spans(text.text), np.int64).reshape(-1, 2)
+            signs.append(pooled_signs(spans, chunks, np.zeros(len(text.text), np.bool_))[0])
     return np.round(np.concatenate(signs).mean(axis=0), 2).astype(np.float32)
 
 
@@ -123,116 +136,87 @@ def _sample(document: TrainingDocument, chunks: Sequence[ChunkTokens], mean: NDA
     covered = np.zeros(len(start))
     for a, b in document.attacks:
         covered += np.maximum(np.minimum(end, b) - np.maximum(start, a), 0)
-    planted = covered > 0.5 * (end - start)
+    planted = covered >= 0.5 * (end - start)
     return Sample(document=document, features=features, planted=planted, partly=(covered > 0) & ~planted)
 
 
-def _trained(
+def _head(
     samples: Sequence[Sample],
-    columns: Callable[[SentenceFeatures], NDArray[np.float32]],
+    reference: Sequence[Sample],
+    rows_of: Callable[[SentenceFeatures], NDArray[np.float32]],
     names: Sequence[str],
-    *,
-    vectors: bool,
 ) -> dict[str, Any]:
-    """One head as the file holds it: its weights from all samples, its tail from hosts that were left out."""
-    rows = np.concatenate([columns(s.features) for s in samples])
-    if vectors:
-        rows = np.concatenate([rows, np.concatenate([_vectors(s) for s in samples])], axis=1)
-    target = np.concatenate([s.planted for s in samples])
-    usable = ~np.concatenate([s.partly for s in samples])
-    order = np.concatenate([np.where(s.planted, n, -1) for n, s in enumerate(samples)])
-    owner = np.repeat([_fold(s.document.title or s.document.text) for s in samples], [len(s.planted) for s in samples])
-    inside = np.repeat([s.document.genre != "prompt" for s in samples], [len(s.planted) for s in samples])
-    held_out = np.zeros(len(rows))
-    for fold in range(FOLDS):
-        train = usable & (owner != fold)
-        weights, bias = _fit(rows[train], target[train], order[train])
-        held_out[owner == fold] = rows[owner == fold] @ weights + bias
-    weights, bias = _fit(rows[usable], target[usable], order[usable])
-    clean = held_out[inside & usable & ~target]
-    return {
-        "bias": round(float(bias), 4),
-        "weights": {name: w for name, w in zip(names, _rounded(weights[: len(names)], 4), strict=True) if w},
-        "vector": _rounded(weights[len(names) :], 4),
-        "tail": _tail(clean),
-    }
+    """One head as the file holds it: its weights from all samples, its tail from clean texts it had not seen."""
+    rows = np.concatenate([rows_of(sample.features) for sample in samples])
+    target = np.concatenate([sample.planted for sample in samples])
+    usable = ~np.concatenate([sample.partly for sample in samples])
+    fold = np.repeat([_fold(sample) for sample in samples], [len(sample.planted) for sample in samples])
+    clean: list[NDArray[np.float32]] = []
+    for number in range(FOLDS):
+        train = usable & (fold != number)
+        network = fit(rows[train], target[train], SEED + number)
+        clean += [network.logits(rows_of(sample.features)) for sample in reference if _fold(sample) == number]
+    network = fit(rows[usable], target[usable], SEED + FOLDS)
+    found: dict[str, Any] = {"columns": list(names), "tail": tail(clean), "bias": round(network.bias, 3)}
+    for name in ("centre", "scale", "linear", "hidden_bias", "output"):
+        found[name] = _rounded(getattr(network, name), 3)
+    return found | {"hidden": [_rounded(unit, 2) for unit in network.hidden]}
 
 
-def _vectors(sample: Sample) -> NDArray[np.float32]:
-    if sample.features.vectors is None:
-        raise ValueError("a training text has no vectors")
-    return sample.features.vectors
+def _fold(sample: Sample) -> int:
+    """Documents of one host are in one fold, and prompts that begin alike."""
+    return zlib.crc32((sample.document.title or sample.document.text[:8]).encode()) % FOLDS
 
 
-def _fold(name: str) -> int:
-    return sum(name.encode()) % FOLDS
+def tail(clean: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+    """The tail of a head, from its logits of the sentences of each clean text.
 
-
-def _tail(clean: NDArray[np.float64]) -> dict[str, float]:
-    knee, soil = np.quantile(clean, [KNEE, SOIL])
-    decay = float((clean[clean > knee] - knee).mean())
-    values = {"knee": knee, "share": 1 - KNEE, "decay": decay, "exponent": EXPONENT, "soil": soil}
+    The exponent is the one with which short and long texts are flagged alike. Share and decay are set so that a score
+    of 0.95 is reached in 5 % of the texts and one of 0.99 in 1 %.
+    """
+    sentences = np.concatenate(clean)
+    knee, soil = np.quantile(sentences, [KNEE, SOIL])
+    sizes = np.array([len(text) for text in clean])
+    highest = np.array([text.max() for text in clean], np.float64)
+    is_long = sizes > np.median(sizes)
+    trials = [_levels(highest, sizes, is_long, exponent) for exponent in EXPONENTS]
+    _, exponent, share, decay = min(trials)
+    values = {"knee": knee, "share": share * np.exp(-knee / decay), "decay": decay, "exponent": exponent, "soil": soil}
     return {name: round(float(value), 4) for name, value in values.items()}
 
 
-def _fit(
-    rows: NDArray[np.float32], target: NDArray[np.bool_], order: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], float]:
-    """Weights and bias of a logistic regression in which each order is judged by the sentences that give it away.
-
-    Sentences of one order share a number in `order`; elsewhere it is -1. Those that read harmlessly alone get a small
-    weight, found in rounds (multiple-instance learning, Dietterich et al., 1997).
-    """
-    weight = np.ones(len(rows))
-    planted = np.flatnonzero(order >= 0)
-    for _ in range(ROUNDS + 1):
-        weights, bias = _regression(rows, target, weight)
-        logits = rows[planted] @ weights + bias
-        best = np.full(order.max() + 1, -np.inf)
-        np.maximum.at(best, order[planted], logits)
-        weight[planted] = np.maximum(np.exp(logits - best[order[planted]]), LEAST)
-    return weights, bias
+def _levels(
+    highest: NDArray[np.float64], sizes: NDArray[np.int64], is_long: NDArray[np.bool_], exponent: float
+) -> tuple[float, float, float, float]:
+    """How differently short and long texts are flagged with this exponent; exponent, share at logit 0, and decay."""
+    low, high = (-np.log(1 - flagged) for flagged in FLAGGED)  # sentences expected to be as high, at the two scores
+    decay = 1.0
+    for _ in range(20):  # the decay scales the exponent's effect, which moves the two levels
+        level = highest - decay * exponent * np.log(sizes)
+        ends = np.quantile(level, [1 - flagged for flagged in FLAGGED])
+        decay = 0.5 * decay + 0.5 * max(float(ends[1] - ends[0]), 0.05) / float(np.log(low / high))
+    flagged = level > ends[0]
+    share = float(low * np.exp(ends[0] / decay))
+    return abs(float(flagged[is_long].mean() - flagged[~is_long].mean())), exponent, share, decay
 
 
-def _regression(
-    rows: NDArray[np.float32], target: NDArray[np.bool_], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
-    """Logistic regression with an L2 penalty on standardised columns."""
-    from scipy.optimize import minimize
-
-    centre, scale = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64) + 1e-3
-    design = ((rows - centre) / scale).astype(np.float32)
-    sign = np.where(target, 1.0, -1.0)
-
-    def loss(beta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        margin = sign * (design @ beta[:-1].astype(np.float32) + beta[-1])
-        slope = -sign * weight / (1 + np.exp(np.minimum(margin, 50)))
-        value = float(weight @ np.logaddexp(0, -margin)) + STRENGTH / 2 * float(beta[:-1] @ beta[:-1])
-        return value, np.r_[slope.astype(np.float32) @ design + STRENGTH * beta[:-1], slope.sum()]
-
-    beta = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 150}).x
-    weights = beta[:-1] / scale
-    return weights, float(beta[-1] - centre @ weights)
+def _rounded(values: NDArray[np.float32], digits: int) -> list[float]:
+    return [round(float(value), digits) + 0.0 for value in values]
 
 
-def _rounded(values: Iterable[float], digits: int) -> list[float]:
-    return [round(float(value), digits) for value in values]
+def written(model: dict[str, Any]) -> str:
+    """JSON that people can read: one key a line, each list of numbers or names on one line."""
+    return _json(model, "") + "\n"
 
 
-def _pretty(model: dict[str, Any]) -> str:
-    """JSON with one weight a line, and vectors on one."""
-    text = json.dumps(model, indent=1, ensure_ascii=False)
-    return "".join(_joined(text)) + "\n"
-
-
-def _joined(text: str) -> Iterator[str]:
-    inside = False
-    for line in text.splitlines(keepends=True):
-        inside = inside or line.rstrip().endswith("[")
-        yield line.strip() + (" " if line.rstrip().endswith(",") else "") if inside else line
-        if inside and line.strip() in ("]", "],"):
-            inside = False
-            yield "\n"
+def _json(value: Any, margin: str) -> str:
+    deeper = margin + " "
+    if isinstance(value, dict):
+        lines = [f"{deeper}{json.dumps(key)}: {_json(inner, deeper)}" for key, inner in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return "[\n" + ",\n".join(f"{deeper}{_json(inner, deeper)}" for inner in value) + f"\n{margin}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 if __name__ == "__main__":
