@@ -45,6 +45,7 @@ ADAPTERS = {
     "rapidfuzz": {"orchestrator/citations.py"},
     "safetensors": {"ingest/encoders/openvino_encoder.py", "ingest/encoders/torch_encoder.py"},
     "sentence_transformers": {"ingest/encoders/torch_encoder.py", "orchestrator/support/entailment.py"},
+    "threadpoolctl": {"orchestrator/services.py"},
     "sqlalchemy": {
         "ingest/ledger/engine.py",
         "ingest/ledger/schema.py",
