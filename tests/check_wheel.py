@@ -11,6 +11,7 @@ NEEDED = (
     "ingest/ledger/migrations/env.py",
     "ingest/ledger/migrations/versions/v0001_documents.py",
     "api/pages/ask.html",
+    "retrieval/injection/model.json",
 )
 
 
