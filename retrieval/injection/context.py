@@ -14,6 +14,7 @@ from retrieval.injection.style import STYLES
 
 WINDOW: Final = 8  # sentences to each side that count as near
 OWN: Final = 2  # sentences to each side that may belong to the same order, and must not speak for it
+_BLOCK: Final = 2_048  # sentences that are compared together, so that memory stays bounded
 SAMPLE: Final = 256  # sentences that each is compared with when the nearest are sought
 _NEAREST: Final = 3
 # Styles whose share in the document and nearby is told: what is common there is no sign of an order.
@@ -65,26 +66,36 @@ def context_features(
 def _similarities(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cosines of each sentence to the rest of its document, to those near, to the nearest, and to its neighbours."""
     count = len(vectors)
-    sums = np.concatenate([np.zeros((1, vectors.shape[1]), np.float32), np.cumsum(vectors, axis=0)])
-    own = _window(sums, count, OWN)
-    near = _cosine(vectors, _window(sums, count, WINDOW) - own)
-    rest = _cosine(vectors, sums[-1] - own)
+    whole, beginning = vectors.sum(axis=0), vectors[:3].sum(axis=0)
+    parts = [_block_similarities(vectors, start, whole, beginning) for start in range(0, count, _BLOCK)]
+    near = np.concatenate(parts)
     before = np.r_[0.0, np.einsum("ij,ij->i", vectors[1:], vectors[:-1])]
     after = np.r_[before[1:], 0.0]
     around = np.zeros(count)
     around[1:-1] = np.einsum("ij,ij->i", vectors[2:], vectors[:-2])
-    beginning = _cosine(vectors, np.broadcast_to(sums[min(3, count)], vectors.shape))
-    return np.stack([rest, near, _to_nearest(vectors), before, after, around, beginning], axis=1).astype(np.float32)
+    return np.stack([*near[:, :2].T, _to_nearest(vectors), before, after, around, near[:, 2]], axis=1).astype(
+        np.float32
+    )
 
 
-def _window(sums: NDArray[np.float32], count: int, reach: int) -> NDArray[np.float32]:
-    """Sum of the rows up to `reach` away on each side, the own one with them, from the running sums."""
-    at = np.arange(count)
-    return sums[np.minimum(at + reach + 1, count)] - sums[np.maximum(at - reach, 0)]
+def _block_similarities(
+    vectors: NDArray[np.float32], start: int, whole: NDArray[np.float32], beginning: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Of one block of sentences: to the rest of the document, to those near, and to the first three."""
+    end = min(start + _BLOCK, len(vectors))
+    first, last = max(start - WINDOW, 0), min(end + WINDOW, len(vectors))
+    sums = np.concatenate([np.zeros((1, vectors.shape[1])), np.cumsum(vectors[first:last], axis=0, dtype=np.float64)])
+    at = np.arange(start, end) - first
+    rows = vectors[start:end]
+    own, near = (
+        sums[np.minimum(at + reach + 1, last - first)] - sums[np.maximum(at - reach, 0)] for reach in (OWN, WINDOW)
+    )
+    others = (whole - own, near - own, np.broadcast_to(beginning, rows.shape))
+    return np.stack([_cosine(rows, other) for other in others], axis=1)
 
 
-def _cosine(rows: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Row by row; 0 where there is no other."""
+def _cosine(rows: NDArray[np.float32], others: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Row by row; 0 where there is no other. A short row keeps its shortness."""
     norms = np.linalg.norm(others, axis=1)
     return np.where(norms > 1e-3, np.einsum("ij,ij->i", rows, others) / np.maximum(norms, 1e-3), 0.0).astype(np.float32)
 
@@ -94,8 +105,8 @@ def _to_nearest(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     count = len(vectors)
     chosen = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
     nearest = np.zeros(count, np.float32)
-    for start in range(0, count, 1_024):
-        rows = np.arange(start, min(start + 1_024, count))
+    for start in range(0, count, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, count))
         cosines = vectors[rows] @ vectors[chosen].T
         cosines[np.abs(rows[:, None] - chosen[None, :]) <= OWN] = 0
         kept = min(_NEAREST, cosines.shape[1])
@@ -137,29 +148,19 @@ def _distance(owner: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.
     """Sentences to the nearest other one with the same term; rows are sorted by term, then sentence."""
     none = 1 << 30
     gap = np.where(group[1:] == group[:-1], owner[1:] - owner[:-1], none)
-    return np.minimum(np.r_[none, gap], np.r_[gap, none])
+    return np.asarray(np.minimum(np.r_[none, gap], np.r_[gap, none]), np.int64)
 
 
 def _standing(columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """By how many standard deviations of its document each value stands out."""
     spread = columns.std(axis=0) + 0.05
-    return np.clip((columns - columns.mean(axis=0)) / spread, -4, 4)
+    return np.asarray(np.clip((columns - columns.mean(axis=0)) / spread, -4, 4), np.float32)
 
 
 def requests(style: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 for each sentence that asks for something, whoever is asked."""
-    names = (
-        "writes",
-        "works",
-        "writes_later",
-        "asks",
-        "please_first",
-        "query_marks",
-        "modal_you",
-        "want_you",
-        "abroad",
-    )
-    return style[:, [STYLES.index(name) for name in names]].max(axis=1).clip(0, 1)
+    asked: NDArray[np.float32] = style[:, [STYLES.index(name) for name in _REQUESTS]].max(axis=1)
+    return asked.clip(0, 1)
 
 
 def _rated(rules: NDArray[np.float32], style: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -177,7 +178,8 @@ def _elsewhere(rates: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
     own_low, own_high = np.maximum(at - OWN, 0), np.minimum(at + OWN + 1, count)
     others = (high - low) - (own_high - own_low)
     rest = (sums[high] - sums[low]) - (sums[own_high] - sums[own_low])
-    return np.where(others[:, None] > 0, rest / np.maximum(others, 1)[:, None], sums[-1] / max(count, 1))
+    rates_elsewhere = np.where(others[:, None] > 0, rest / np.maximum(others, 1)[:, None], sums[-1] / max(count, 1))
+    return np.asarray(rates_elsewhere, np.float32)
 
 
 def _place(style: NDArray[np.float32]) -> NDArray[np.float32]:

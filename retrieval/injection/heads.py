@@ -1,6 +1,7 @@
 """The learned heads: small networks over named features, their weights in `model.json` for people to read.
 
-    alone     overt orders, from a sentence's own words; for texts without vectors, and to tell overt orders by name
+    alone     overt orders, from a sentence's own words; for texts without vectors
+    overt     the same with the sentence's vector; for texts too short to have a context, and to tell overt orders apart
     inside    what does not belong to its document: a sentence with its context and its vector
 
 A head is the mean of a logistic regression and a few networks with one hidden layer: the first holds on texts unlike
@@ -91,12 +92,20 @@ class Model:
     id: str  # the first digits of the file's SHA-256
     mean: NDArray[np.float32]  # [dimensions], the mean sign of each dimension of the encoder that it was trained with
     alone: Head
+    overt: Head
     inside: Head
 
 
 def alone_rows(features: SentenceFeatures) -> NDArray[np.float32]:
     """[sentences, ALONE_COLUMNS]: what the words of a sentence show."""
     return np.concatenate([features.rules, features.style], axis=1)
+
+
+def overt_rows(features: SentenceFeatures) -> NDArray[np.float32]:
+    """[sentences, ALONE_COLUMNS and dimensions]; raises ValueError for features without vectors."""
+    if features.vectors is None:
+        raise ValueError("these sentences have no vectors")
+    return np.concatenate([features.rules, features.style, features.vectors], axis=1, dtype=np.float32)
 
 
 def inside_rows(features: SentenceFeatures) -> NDArray[np.float32]:
@@ -117,6 +126,7 @@ def load_model(path: Path = MODEL_FILE) -> Model:
         id=hashlib.sha256(data).hexdigest()[:12],
         mean=np.array(found["mean"], np.float32),
         alone=_head(found["alone"], ALONE_COLUMNS),
+        overt=_head(found["overt"], ALONE_COLUMNS),
         inside=_head(found["inside"], INSIDE_COLUMNS),
     )
 
@@ -124,6 +134,8 @@ def load_model(path: Path = MODEL_FILE) -> Model:
 def _head(found: Mapping[str, Any], columns: Sequence[str]) -> Head:
     if tuple(found["columns"]) != tuple(columns):
         raise ValueError("the model was trained with other columns: run retrieval.injection.training.train")
-    arrays = ("centre", "scale", "linear", "hidden", "hidden_bias", "output")
+    arrays = ("centre", "scale", "linear", "hidden_bias", "output")
     weights = {name: np.array(found[name], np.float32) for name in arrays}
-    return Head(network=Network(**weights, bias=float(found["bias"])), tail=Tail(**found["tail"]))
+    hidden = np.array(found["hidden_in_hundredths"], np.float32) / np.float32(100)
+    network = Network(**weights, hidden=hidden, bias=float(found["bias"]))
+    return Head(network=network, tail=Tail(**found["tail"]))

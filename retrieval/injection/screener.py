@@ -25,7 +25,7 @@ from ingest.screening import ChunkTokens, Finding, Kind, Screening
 from retrieval.injection import decoders, delimiters, exfiltration, readings
 from retrieval.injection.features import SentenceFeatures, sentence_features
 from retrieval.injection.growth import grow
-from retrieval.injection.heads import Model, Tail, alone_rows, inside_rows, load_model
+from retrieval.injection.heads import Model, alone_rows, inside_rows, load_model, overt_rows
 
 _REASONS: Final[dict[Kind, str]] = {
     "override": "It orders whoever reads it to leave their rules, take another part or give away what they keep.",
@@ -38,6 +38,7 @@ class ScreenerConfig:
     """From which score on the heads report. A score is about the share of clean documents that have none as high."""
 
     keep: float = 0.95  # of findings: those between here and `flag` are for people who look through 5 % of all
+    context_sentences: int = 2  # of a text at least: in a shorter one nothing can be strange to the rest
     flag: float = 0.99  # what policy acts on unless told otherwise: about 1 % of clean documents
 
 
@@ -80,34 +81,43 @@ class InjectionScreener:
         features = sentence_features(title, text, known, mean)
         if not len(features.spans):
             return []
-        if features.context is None:
-            return self._alone(features)
-        return self._inside(features)
+        model = self._model
+        if features.vectors is None:
+            logits, tail = model.alone.network.logits(alone_rows(features)), model.alone.tail
+            return self._findings(features, tail.score(logits, len(logits)), logits >= tail.soil, None)
+        overt = model.overt.network.logits(overt_rows(features))
+        if len(overt) < self._config.context_sentences:
+            tail = model.overt.tail
+            return self._findings(features, tail.score(overt, len(overt)), overt >= tail.soil, None)
+        inside = model.inside.network.logits(inside_rows(features))
+        return self._in_document(features, overt, inside)
 
-    def _alone(self, features: SentenceFeatures) -> list[Finding]:
-        """A text without vectors: overt orders only, since every request is off its topic where there is none."""
-        head = self._model.alone
-        logits = head.network.logits(alone_rows(features))
-        return self._findings(features, head.tail, logits, np.ones(len(logits), np.bool_))
-
-    def _inside(self, features: SentenceFeatures) -> list[Finding]:
-        """A document: an order counts where it does not belong there, so that a page about attacks is left whole."""
-        alone, inside = self._model.alone, self._model.inside
-        overt = alone.network.logits(alone_rows(features)) > alone.tail.knee
-        return self._findings(features, inside.tail, inside.network.logits(inside_rows(features)), overt)
+    def _in_document(
+        self, features: SentenceFeatures, overt: NDArray[np.float32], inside: NDArray[np.float32]
+    ) -> list[Finding]:
+        """An overt order counts only where it is strange to its document: so a page about attacks is left whole."""
+        model = self._model
+        scores = model.inside.tail.score(inside, len(inside))
+        overt_scores = np.where(inside > model.inside.tail.knee, model.overt.tail.score(overt, len(overt)), 0.0)
+        is_overt = overt > model.overt.tail.knee
+        return self._findings(features, np.maximum(scores, overt_scores), inside >= model.inside.tail.soil, is_overt)
 
     def _findings(
-        self, features: SentenceFeatures, tail: Tail, logits: NDArray[np.float32], overt: NDArray[np.bool_]
+        self,
+        features: SentenceFeatures,
+        scores: NDArray[np.float64],
+        soil: NDArray[np.bool_],
+        overt: NDArray[np.bool_] | None,
     ) -> list[Finding]:
         """Whole orders: the runs of sentences around those that stand out."""
-        scores = tail.score(logits, len(logits))
         found: list[Finding] = []
-        for first, last in grow(scores >= self._config.keep, logits >= tail.soil):
-            kind: Kind = "override" if overt[first + int(scores[first:last].argmax())] else "task"
+        for first, last in grow(scores >= self._config.keep, soil):
+            best = first + int(scores[first:last].argmax())
+            kind: Kind = "override" if overt is None or overt[best] else "task"
             found.append(
                 Finding(
                     kind=kind,
-                    score=float(scores[first:last].max()),
+                    score=float(scores[best]),
                     start=int(features.spans[first, 0]),
                     end=int(features.spans[last - 1, 1]),
                     reason=_REASONS[kind],

@@ -40,7 +40,8 @@ def pooled_signs(
         ones = np.add.reduceat(np.unpackbits(tokens, axis=1), first, axis=0, dtype=np.int32)
         sums[owner[first]] += 2 * ones - sizes[:, None]
         counts[owner[first]] += sizes
-    return sums / np.maximum(counts, 1)[:, None], counts
+    sums /= np.maximum(counts, 1)[:, None]
+    return sums, counts
 
 
 def centred(signs: NDArray[np.float32], counts: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,6 @@ Floats = NDArray[np.float32]
 
 PENALTY: Final = 300.0  # of the regression's squared weights; in sentences
 NETWORKS: Final = 3
-UNITS: Final = 32  # of each network
 STEPS: Final = 300
 BATCH: Final = 8_192
 RATE: Final = 0.01  # highest learning rate; it rises over the first third and falls to 0 (Smith, "super-convergence")
@@ -21,12 +20,15 @@ DECAY: Final = 0.3  # of weights, as in AdamW (Loshchilov and Hutter, 2019)
 DROPOUT: Final = (0.2, 0.4)  # of columns, of units
 
 
-def fit(rows: Floats, target: NDArray[np.bool_], seed: int) -> Network:
-    """The mean of one regression and `NETWORKS` networks. The same seed gives the same weights on one machine."""
+def fit(rows: Floats, target: NDArray[np.bool_], units: int, seed: int) -> Network:
+    """The mean of one regression and `NETWORKS` networks of so many hidden units.
+
+    The same seed gives the same weights on one machine.
+    """
     centre, scale = rows.mean(axis=0), rows.std(axis=0) + np.float32(0.01)
     standard = np.clip((rows - centre) / scale, -CLIP, CLIP)
     linear, bias = _regression(standard, target)
-    hidden, hidden_bias, output, output_bias = _networks(standard, target, seed)
+    hidden, hidden_bias, output, output_bias = _networks(standard, target, units, seed)
     share = np.float32(1 / (NETWORKS + 1))
     return Network(
         centre=centre,
@@ -55,14 +57,14 @@ def _regression(rows: Floats, target: NDArray[np.bool_]) -> tuple[Floats, float]
     return beta[:-1].astype(np.float32), float(beta[-1])
 
 
-def _networks(rows: Floats, target: NDArray[np.bool_], seed: int) -> tuple[Floats, Floats, Floats, Floats]:
+def _networks(rows: Floats, target: NDArray[np.bool_], each: int, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Networks that share their batches and nothing else: hidden weights [columns, units], biases, output, biases."""
     rng = np.random.default_rng(seed)
     bound = rows.shape[1] ** -0.5
-    units = NETWORKS * UNITS
+    units = NETWORKS * each
     hidden = rng.uniform(-bound, bound, (rows.shape[1], units)).astype(np.float32)
     hidden_bias = rng.uniform(-bound, bound, units).astype(np.float32)
-    output = rng.uniform(-(UNITS**-0.5), UNITS**-0.5, units).astype(np.float32)
+    output = rng.uniform(-(each**-0.5), each**-0.5, units).astype(np.float32)
     parameters = [hidden, hidden_bias, output, np.zeros(NETWORKS, np.float32)]
     moments = [(np.zeros_like(p), np.zeros_like(p)) for p in parameters]
     for step in range(STEPS):
@@ -83,10 +85,10 @@ def _slopes(
     before = inputs @ hidden + hidden_bias
     kept_units = (rng.random(before.shape, np.float32) >= DROPOUT[1]) / np.float32(1 - DROPOUT[1])
     units = np.maximum(before, 0) * kept_units
-    logits = (units * output).reshape(len(rows), NETWORKS, UNITS).sum(axis=2) + bias
+    logits = (units * output).reshape(len(rows), NETWORKS, -1).sum(axis=2) + bias
     chance = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
     slope = ((chance - target[:, None]) * np.float32(10 / len(rows))).astype(np.float32)
-    spread = np.repeat(slope, UNITS, axis=1)
+    spread = np.repeat(slope, len(output) // NETWORKS, axis=1)
     back = spread * output * kept_units * (before > 0)
     return [inputs.T @ back, back.sum(axis=0), (spread * units).sum(axis=0), slope.sum(axis=0)]
 

@@ -23,7 +23,7 @@ from ingest.chunker import CanonicalText, ChunkConfig, Span, chunk, encoder_inpu
 from ingest.encoder import Encoder
 from ingest.screening import ChunkTokens, chunk_tokens
 from retrieval.injection.features import SentenceFeatures, sentence_features
-from retrieval.injection.heads import ALONE_COLUMNS, INSIDE_COLUMNS, MODEL_FILE, alone_rows, inside_rows
+from retrieval.injection.heads import ALONE_COLUMNS, INSIDE_COLUMNS, MODEL_FILE, alone_rows, inside_rows, overt_rows
 from retrieval.injection.training.corpus import TrainingDocument, documents, prompts
 from retrieval.injection.training.fit import fit
 from retrieval.injection.training.variety import excerpt, varied
@@ -39,6 +39,11 @@ AT_ONCE: Final = 200  # documents that are encoded together
 KNEE: Final = 0.98  # share of clean sentences below the knee of the tail
 SOIL: Final = 0.85  # share of clean sentences below the soil
 EXPONENTS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of a document's length, that are tried
+# Genres that were written as traps, and come far more often here than among the documents of a company.
+TRAPS: Final = frozenset(
+    """security|security news|prompt guide|assistant handbook|encodings|encryption|translation|localisation|quiz
+    |chat transcript""".replace("\n    ", "").split("|")
+)
 FLAGGED: Final = (0.05, 0.01)  # shares of clean texts at which tails are made to agree
 
 
@@ -72,14 +77,15 @@ def trained_model(encoder: Encoder, document_count: int, prompt_count: int, ordi
     samples = [_sample(text, chunks, mean) for text, chunks in zip(texts, encoded, strict=True)]
     samples, clean = samples[:trained_on], samples[trained_on:]
     honest = [sample for sample in clean if sample.document.genre == "prompt"]
-    ordinary = [sample for sample in clean if sample.document.genre != "prompt"]
+    ordinary = [sample for sample in clean if sample.document.genre not in TRAPS | {"prompt"}]
     overt = [sample for sample in samples if sample.document.head != "task"]
     hosted = [sample for sample in samples if sample.document.genre != "prompt"]
     model = {
         "about": "The heads of retrieval/injection/heads.py, written by training/train.py. Columns are standardised.",
         "mean": _rounded(mean, 2),
-        "alone": _head(overt, honest, alone_rows, ALONE_COLUMNS),
-        "inside": _head(hosted, ordinary, inside_rows, INSIDE_COLUMNS),
+        "alone": _head(overt, honest, alone_rows, ALONE_COLUMNS, units=24),
+        "overt": _head(overt, honest, overt_rows, ALONE_COLUMNS, units=16),
+        "inside": _head(hosted, ordinary, inside_rows, INSIDE_COLUMNS, units=32),
     }
     return written(model)
 
@@ -127,7 +133,7 @@ def _mean(texts: Sequence[TrainingDocument], encoded: Sequence[Sequence[ChunkTok
         if not text.head and text.genre != "prompt":
             spans = np.array(sentence_spans(text.text), np.int64).reshape(-1, 2)
             signs.append(pooled_signs(spans, chunks, np.zeros(len(text.text), np.bool_))[0])
-    return np.round(np.concatenate(signs).mean(axis=0), 2).astype(np.float32)
+    return np.asarray(np.round(np.concatenate(signs).mean(axis=0), 2), np.float32)
 
 
 def _sample(document: TrainingDocument, chunks: Sequence[ChunkTokens], mean: NDArray[np.float32]) -> Sample:
@@ -145,6 +151,8 @@ def _head(
     reference: Sequence[Sample],
     rows_of: Callable[[SentenceFeatures], NDArray[np.float32]],
     names: Sequence[str],
+    *,
+    units: int,
 ) -> dict[str, Any]:
     """One head as the file holds it: its weights from all samples, its tail from clean texts it had not seen."""
     rows = np.concatenate([rows_of(sample.features) for sample in samples])
@@ -154,13 +162,13 @@ def _head(
     clean: list[NDArray[np.float32]] = []
     for number in range(FOLDS):
         train = usable & (fold != number)
-        network = fit(rows[train], target[train], SEED + number)
+        network = fit(rows[train], target[train], units, SEED + number)
         clean += [network.logits(rows_of(sample.features)) for sample in reference if _fold(sample) == number]
-    network = fit(rows[usable], target[usable], SEED + FOLDS)
+    network = fit(rows[usable], target[usable], units, SEED + FOLDS)
     found: dict[str, Any] = {"columns": list(names), "tail": tail(clean), "bias": round(network.bias, 3)}
     for name in ("centre", "scale", "linear", "hidden_bias", "output"):
         found[name] = _rounded(getattr(network, name), 3)
-    return found | {"hidden": [_rounded(unit, 2) for unit in network.hidden]}
+    return found | {"hidden_in_hundredths": [[round(100 * float(w)) for w in unit] for unit in network.hidden]}
 
 
 def _fold(sample: Sample) -> int:
