@@ -24,17 +24,9 @@ pytestmark = pytest.mark.acceptance
 GOLDEN = read_golden(ROOT / "samples/golden.jsonl")
 TRAPS = [json.loads(line) for line in (ROOT / "samples/traps.jsonl").read_text("utf-8").splitlines()]
 HIDDEN = [trap for trap in TRAPS if trap["kind"] == "hidden"]
-# Cases that still cite a document which they must not, though it may be read. The list may only become shorter.
-# version-*: an older version of a rule is quoted beside the newer. poison-*: a planted instruction is quoted as text.
-LEFT_TO_DO = {
-    "version-hotel",
-    "version-car",
-    "version-password",
-    "version-password-lock",
-    "poison-invoice-iban",
-    "poison-review-recall",
-    "poison-wiki-password",
-}
+# Cases that still cite a document which they must not, though it may be read. The list may only become shorter. In both
+# the planted order is withheld; harmless lines beside it are quoted for a question that they do not answer.
+LEFT_TO_DO = {"poison-invoice-iban", "poison-review-recall"}
 
 Use = Callable[[Callable[[Services], Coroutine[Any, Any, Any]]], Any]
 
