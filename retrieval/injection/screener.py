@@ -25,7 +25,7 @@ from ingest.screening import ChunkTokens, Finding, Kind, Screening
 from retrieval.injection import decoders, delimiters, exfiltration, readings
 from retrieval.injection.features import SentenceFeatures, sentence_features
 from retrieval.injection.growth import grow
-from retrieval.injection.heads import Model, alone_rows, inside_rows, load_model, overt_rows
+from retrieval.injection.heads import MODEL_FILE, Model, alone_rows, inside_rows, load_model, overt_rows
 
 _REASONS: Final[dict[Kind, str]] = {
     "override": "It orders whoever reads it to leave their rules, take another part or give away what they keep.",
@@ -35,19 +35,18 @@ _REASONS: Final[dict[Kind, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenerConfig:
-    """From which score on the heads report. A score is about the share of clean documents that have none as high."""
+    """What is reported. A score is about the share of clean documents that have none as high."""
 
-    keep: float = 0.95  # of findings: those between here and `flag` are for people who look through 5 % of all
+    keep: float = 0.95  # least score of a finding: at most about 5 % of clean documents have one; policy acts on higher ones
     context_sentences: int = 2  # of a text at least: in a shorter one nothing can be strange to the rest
-    flag: float = 0.99  # what policy acts on unless told otherwise: about 1 % of clean documents
 
 
 class InjectionScreener:
     """Implements `ingest.screening.Screener`. Holds no state between documents, so threads may share it."""
 
-    def __init__(self, config: ScreenerConfig = ScreenerConfig()) -> None:
+    def __init__(self, config: ScreenerConfig = ScreenerConfig(), model_file: Path = MODEL_FILE) -> None:
         self._config = config
-        self._model = load_model()
+        self._model = load_model(model_file)
         self._id = f"injection-{_version(config, self._model)}"
         self._signs: dict[str, Callable[[str], list[Finding]]] = {
             "readings": readings.find,

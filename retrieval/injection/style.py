@@ -168,11 +168,10 @@ def _first_words(text: str, start: int, end: int, words: Sequence[str]) -> tuple
 def _shape(text: str, spans: NDArray[np.int64], sentence_words: Sequence[Sequence[str]]) -> NDArray[np.float32]:
     """Length and make-up of each sentence; whether it is prose, a row, a heading, an item, and how it ends."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    flags = _SIGNS[np.minimum(codes, len(_SIGNS) - 1)]
-    edges = np.minimum(spans.reshape(-1), len(codes) - 1)  # of the last sentence it may be the end of the text
+    flags = np.append(_SIGNS[np.minimum(codes, len(_SIGNS) - 1)], np.uint8(0))  # so that a sentence may end with the text
     length = (spans[:, 1] - spans[:, 0]).astype(np.float32)
     letters, capitals, digits, signs, beyond = (
-        np.add.reduceat((flags >> bit) & 1, edges, dtype=np.int64)[::2] / length for bit in range(5)
+        np.add.reduceat((flags >> bit) & 1, spans.reshape(-1), dtype=np.int64)[::2] / length for bit in range(5)
     )
     seen = np.array([_looks(text, start, end) for start, end in spans.tolist()], np.float32)
     prose = (letters > 0.72) & (signs < 0.04) & (length >= 20) & (seen[:, 0] == 0)

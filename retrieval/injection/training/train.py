@@ -26,11 +26,11 @@ from retrieval.injection.features import SentenceFeatures, sentence_features
 from retrieval.injection.heads import ALONE_COLUMNS, INSIDE_COLUMNS, MODEL_FILE, alone_rows, inside_rows, overt_rows
 from retrieval.injection.training.corpus import TrainingDocument, documents, prompts
 from retrieval.injection.training.fit import fit
-from retrieval.injection.training.variety import excerpt, varied
+from retrieval.injection.training.variety import TITLE_SHARE, excerpt, titled, varied
 from retrieval.injection.vectors import pooled_signs
 from retrieval.sentences import sentence_spans
 
-DOCUMENTS: Final = 6_000
+DOCUMENTS: Final = 8_000
 PROMPTS: Final = 2_400
 ORDINARY: Final = 3_000  # texts of each kind, less varied: the clean ones tell which scores are seldom
 SEED: Final = 20
@@ -91,6 +91,7 @@ def trained_model(encoder: Encoder, document_count: int, prompt_count: int, ordi
 
 
 def _ordinary(document: TrainingDocument, rng: random.Random) -> TrainingDocument:
+    document = titled(document, rng) if rng.random() < TITLE_SHARE else document
     return excerpt(document, rng.randint(4, 16), rng) if rng.random() < 0.5 else document
 
 

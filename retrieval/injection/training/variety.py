@@ -19,6 +19,7 @@ EXCERPT_SHARE: Final = 0.45  # of documents that are cut down to a few sentences
 EXCERPT: Final = (1, 14)  # sentences
 SNIPPET_SHARE: Final = 0.06  # of documents without an attack that get an order to use a piece of code
 
+TITLE_SHARE: Final = 0.4  # of documents that begin with their title
 MODELS_SHARE: Final = 0.08  # of documents that also speak about language models
 
 Edit = Callable[[str, random.Random], str]
@@ -76,12 +77,22 @@ def varied(document: TrainingDocument, rng: random.Random) -> TrainingDocument:
         document = _with_snippet(document, rng)
     if rng.random() < MODELS_SHARE:
         document = _edited(document, _about_models(document.language), rng)
+    if rng.random() < TITLE_SHARE:
+        document = titled(document, rng)
     if rng.random() < EXCERPT_SHARE:
         document = excerpt(document, rng.randint(*EXCERPT), rng)
     for edit, share in _EDITS:
         if rng.random() < share:
             document = _edited(document, edit, rng)
     return document
+
+
+def titled(document: TrainingDocument, rng: random.Random) -> TrainingDocument:
+    """The document behind a line with its title."""
+    line = rng.choice(("# {}", "{}", "{}", "**{}**", "Subject: {}", "= {} =")).format(document.title)
+    line = (line.upper() if rng.random() < 0.3 else line) + rng.choice(("\n\n", "\n"))
+    attacks = tuple((start + len(line), end + len(line)) for start, end in document.attacks)
+    return replace(document, text=line + document.text, attacks=attacks)
 
 
 def excerpt(document: TrainingDocument, size: int, rng: random.Random) -> TrainingDocument:
@@ -158,6 +169,7 @@ _MARKS: Final = ("Q: ", "Note: ", "> ", "> **Note** ", "TODO: ", "- ")
 _EDITS: Final[tuple[tuple[Edit, float], ...]] = (
     (_sub(r"^\* ", lambda _, rng: rng.choice(_BULLETS), 1.0), 0.5),
     (_sub(r"^## (.+)$", lambda m, rng: rng.choice(_HEADINGS).format(m[1]), 1.0), 0.6),
+    (_sub(r"^(?:#+ |\*\*)(.+)$", lambda m, _: m[0].upper(), 1.0), 0.1),
     (_sub(_WORD, lambda m, rng: f"[{m[0]}]({_url(rng)})", 0.03), 0.25),
     (_sub(_WORD, lambda m, rng: rng.choice(_STRESS).format(m[0]), 0.05), 0.25),
     (_sub(r"(?<=[a-z]{3})\.(?= )", lambda _, rng: f" ({_url(rng)}).", 0.05), 0.1),
