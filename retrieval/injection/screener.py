@@ -37,7 +37,8 @@ _REASONS: Final[dict[Kind, str]] = {
 class ScreenerConfig:
     """What is reported. A score is about the share of clean documents that have none as high."""
 
-    keep: float = 0.95  # least score of a finding: at most about 5 % of clean documents have one; policy acts on higher ones
+    # Least score of a finding. Policy acts on higher ones; the rest is there to choose thresholds by.
+    keep: float = 0.8
     context_sentences: int = 2  # of a text at least: in a shorter one nothing can be strange to the rest
 
 

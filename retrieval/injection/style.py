@@ -162,13 +162,17 @@ def _first_words(text: str, start: int, end: int, words: Sequence[str]) -> tuple
     if not writes and not works and (found := _AFTER_COMMA.match(text, start, min(end, start + 100))):
         word = found[1].lower()
         later = float(_TABLE[_ROWS.get(word, 0)][_COLUMN["writing"]])
+    if text[start:end].isupper() and text[end - 1] not in ".!?":  # "REPLY TEMPLATES" is a heading, and "reply" a noun
+        writes = works = 0.0
     return writes, works, later, asks, negated, please, float(text[start].islower())
 
 
 def _shape(text: str, spans: NDArray[np.int64], sentence_words: Sequence[Sequence[str]]) -> NDArray[np.float32]:
     """Length and make-up of each sentence; whether it is prose, a row, a heading, an item, and how it ends."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    flags = np.append(_SIGNS[np.minimum(codes, len(_SIGNS) - 1)], np.uint8(0))  # so that a sentence may end with the text
+    flags = np.append(
+        _SIGNS[np.minimum(codes, len(_SIGNS) - 1)], np.uint8(0)
+    )  # so that a sentence may end with the text
     length = (spans[:, 1] - spans[:, 0]).astype(np.float32)
     letters, capitals, digits, signs, beyond = (
         np.add.reduceat((flags >> bit) & 1, spans.reshape(-1), dtype=np.int64)[::2] / length for bit in range(5)

@@ -30,8 +30,9 @@ from retrieval.injection.training.variety import TITLE_SHARE, excerpt, titled, v
 from retrieval.injection.vectors import pooled_signs
 from retrieval.sentences import sentence_spans
 
-DOCUMENTS: Final = 8_000
-PROMPTS: Final = 2_400
+DOCUMENTS: Final = 10_000
+PROMPTS: Final = 6_000
+HOST_SHARE: Final = 0.1  # of clean sentences of documents, where a head is to tell orders from honest requests
 ORDINARY: Final = 3_000  # texts of each kind, less varied: the clean ones tell which scores are seldom
 SEED: Final = 20
 FOLDS: Final = 3  # of hosts: tails are measured on hosts that the head has not seen
@@ -83,8 +84,8 @@ def trained_model(encoder: Encoder, document_count: int, prompt_count: int, ordi
     model = {
         "about": "The heads of retrieval/injection/heads.py, written by training/train.py. Columns are standardised.",
         "mean": _rounded(mean, 2),
-        "alone": _head(overt, honest, alone_rows, ALONE_COLUMNS, units=24),
-        "overt": _head(overt, honest, overt_rows, ALONE_COLUMNS, units=16),
+        "alone": _head(overt, honest, alone_rows, ALONE_COLUMNS, units=24, hosts=HOST_SHARE),
+        "overt": _head(overt, honest, overt_rows, ALONE_COLUMNS, units=16, hosts=HOST_SHARE),
         "inside": _head(hosted, ordinary, inside_rows, INSIDE_COLUMNS, units=32),
     }
     return written(model)
@@ -154,11 +155,17 @@ def _head(
     names: Sequence[str],
     *,
     units: int,
+    hosts: float = 1.0,
 ) -> dict[str, Any]:
-    """One head as the file holds it: its weights from all samples, its tail from clean texts it had not seen."""
+    """One head as the file holds it: its weights from all samples, its tail from clean texts it had not seen.
+
+    Of the clean sentences of documents the share `hosts` takes part.
+    """
     rows = np.concatenate([rows_of(sample.features) for sample in samples])
     target = np.concatenate([sample.planted for sample in samples])
     usable = ~np.concatenate([sample.partly for sample in samples])
+    hosted = np.repeat([sample.document.genre != "prompt" for sample in samples], [len(s.planted) for s in samples])
+    usable &= target | ~hosted | (np.random.default_rng(SEED).random(len(rows)) < hosts)
     fold = np.repeat([_fold(sample) for sample in samples], [len(sample.planted) for sample in samples])
     clean: list[NDArray[np.float32]] = []
     for number in range(FOLDS):
