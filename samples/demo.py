@@ -29,12 +29,12 @@ QUESTIONS: list[tuple[str, str, list[str]]] = [
     ),
     (
         "Astrid, chief executive",
-        "When will the shop in Copenhagen be closed?",
+        "What did the board decide about the shop in Copenhagen?",
         ["--as", "astrid", "--groups", "staff,leadership", "--clearance", "confidential"],
     ),
     (
         "Lars, also a manager, and in the works council, which the minutes deny",
-        "When will the shop in Copenhagen be closed?",
+        "What did the board decide about the shop in Copenhagen?",
         ["--as", "lars", "--groups", "staff,leadership,works-council", "--clearance", "confidential"],
     ),
     (

@@ -40,7 +40,7 @@ def test_a_shorter_draw_is_the_beginning_of_a_longer_one() -> None:
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=60, deadline=None)
 def test_spans_are_exact(seed: int) -> None:
-    """Spans lie in the text in order, hold no white space at their ends, and no marker of the drawing is left."""
+    """Spans lie in the text in order, hold more than white space, and no marker of the drawing is left."""
     for document in chain(documents(5, seed), prompts(5, seed)):
         end = 0
         for start, stop in document.attacks:
