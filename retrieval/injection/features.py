@@ -17,7 +17,7 @@ from retrieval.injection.style import style_features
 from retrieval.injection.vectors import centred, pooled_signs
 from retrieval.sentences import sentence_spans
 
-_LINK = re.compile(r"\]\([^)\s]*\)|https?://[^\s)>\]]+")  # addresses say nothing of what a sentence is about
+_LINK = re.compile(r"\]\([^()\s]*\)|https?://[^\s)>\]]+")  # addresses say nothing of what a sentence is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class SentenceFeatures:
     rules: NDArray[np.float32]  # [n, RULES]
     style: NDArray[np.float32]  # [n, STYLES]
     context: NDArray[np.float32] | None  # [n, CONTEXTS]; None without token vectors
-    vectors: NDArray[np.float32] | None  # [n, dimensions], centred, unit rows; None without token vectors
+    vectors: NDArray[np.float32] | None  # [n, dimensions], as `centred` gives them; None without token vectors
 
 
 def sentence_features(

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-GAP: Final = 1  # harmless sentences between suspicious ones that are taken with them
+GAP: Final = 2  # harmless sentences between suspicious ones that are taken with them
 
 
 REACH: Final = 8  # sentences to each side of a seed that may be taken with it: more would be another matter

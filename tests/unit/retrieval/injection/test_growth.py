@@ -17,9 +17,9 @@ def marks(text: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_seed_takes_the_soil_around_it_and_no_other() -> None:
-    """Soil that no seed touches stays, a single harmless sentence in between goes along, two end the run."""
-    assert grow(*marks("..sSs.s..s.")) == [(2, 7)]
-    assert grow(*marks("s..S..S..s")) == [(3, 4), (6, 7)]
+    """Soil that no seed touches stays, a few harmless sentences in between go along, more end the run."""
+    assert grow(*marks("..sSs..s...s.")) == [(2, 8)]
+    assert grow(*marks("s...S...S...s")) == [(4, 5), (8, 9)]
     assert grow(*marks("sss")) == []
     assert grow(*marks("")) == []
 
