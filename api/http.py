@@ -7,17 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import pages, problems
-from api.keys import CURATOR, KeyRing
+from api.callers import Curator, Scope, ServicesHere
+from api.keys import KeyRing
 from api.views import document_json, hit_json, screening_json, tags_json
 from ingest.errors import BadInput, GroundwireError
 from orchestrator.contract import Answer
 from orchestrator.services import Services
 from orchestrator.settings import Settings
-from retrieval.access import Principal, ReadScope
+from retrieval.access import Principal
 
 Identify = Callable[[Request], Principal | None]
 
@@ -58,36 +59,6 @@ class AccessRequest(BaseModel):
     deny: list[str] | None = None
     classification: str | None = None
     integrity: str | None = None
-
-
-async def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
-async def _principal(request: Request) -> Principal:
-    principal: Principal | None = request.app.state.identify(request)
-    if principal is None:
-        step = "Send a key of this home as `Authorization: Bearer …`."
-        raise BadInput("caller", "unknown_caller", "The request names no known API key.", step)
-    return principal
-
-
-async def _scope(services: ServicesHere, principal: Caller) -> ReadScope:
-    return services.scope(principal)
-
-
-async def _curator(principal: Caller) -> Principal:
-    if CURATOR not in principal.roles:
-        cause = f"{principal.subject} may not change documents."
-        raise BadInput("caller", "not_allowed", cause, f"Use a key with the role {CURATOR}.")
-    return principal
-
-
-ServicesHere = Annotated[Services, Depends(_services)]
-Caller = Annotated[Principal, Depends(_principal)]
-Scope = Annotated[ReadScope, Depends(_scope)]
-Curator = Annotated[Principal, Depends(_curator)]
 
 
 def make_app(home: AbstractAsyncContextManager[Services], settings: Settings, callers: KeyRing | Principal) -> FastAPI:

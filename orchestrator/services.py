@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.contract import Answer
     from orchestrator.personal_data.chain import DetectorChain
     from orchestrator.personal_data.presenting import Presenter
+    from orchestrator.store.database import Database
     from retrieval.index import VectorIndex
     from retrieval.library import Library
     from retrieval.publisher import Publisher
@@ -168,21 +169,40 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 @contextmanager
 def open_ledger_at(settings: Settings) -> Iterator[Ledger]:
     """The ledger alone: needs neither encoder nor index, and no ownership of the home."""
-    from ingest.errors import DependencyDown
     from ingest.ledger.store import open_ledger
 
-    if settings.database_url is None:
-        try:
-            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            cause = f"The folder cannot be made ({error.strerror})."
-            step = "Choose another with --home, or correct its permissions."
-            raise DependencyDown(str(settings.home), "home_not_writable", cause, step) from error
+    _make_home(settings)
     ledger = open_ledger(settings.ledger_url)
     try:
         yield ledger
     finally:
         ledger.close()
+
+
+@contextmanager
+def open_record(settings: Settings) -> Iterator[Database]:
+    """The orchestrator's own database alone: runs, audit, usage, prompts. Needs no ownership of the home."""
+    from orchestrator.store.database import open_database
+
+    _make_home(settings)
+    database = open_database(settings.record_url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _make_home(settings: Settings) -> None:
+    if settings.database_url is not None:
+        return
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        from ingest.errors import DependencyDown
+
+        cause = f"The folder cannot be made ({error.strerror})."
+        step = "Choose another with --home, or correct its permissions."
+        raise DependencyDown(str(settings.home), "home_not_writable", cause, step) from error
 
 
 @contextmanager

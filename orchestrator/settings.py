@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{(self.home / 'ledger.db').absolute()}"
 
     @property
+    def record_url(self) -> str:
+        """SQLAlchemy URL of what the orchestrator keeps: runs, audit, usage, prompts."""
+        return self.database_url or f"sqlite:///{(self.home / 'record.db').absolute()}"
+
+    @property
     def embedded(self) -> bool:
         """Whether this process owns the index at home."""
         return self.qdrant_url is None

