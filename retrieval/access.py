@@ -47,6 +47,7 @@ class ReadScope:
     clearance: Classification
     regions: frozenset[str]
     today: date
+    principal: Principal = field(compare=False)  # whose it is: for policies and records, never for what may be read
     seal: object = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +101,7 @@ def read_scope(
         clearance=principal.clearance,
         regions=principal.regions,
         today=today or datetime.now(UTC).date(),
+        principal=principal,
         seal=_SEAL,
     )
 

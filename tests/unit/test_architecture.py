@@ -171,7 +171,7 @@ def test_a_scope_is_made_in_one_place() -> None:
     from datetime import date
 
     from ingest.tags import Classification
-    from retrieval.access import ReadScope
+    from retrieval.access import Principal, ReadScope
 
     with pytest.raises(TypeError, match="read_scope only"):
         ReadScope(
@@ -180,6 +180,7 @@ def test_a_scope_is_made_in_one_place() -> None:
             clearance=Classification.regulated,
             regions=frozenset(),
             today=date(2026, 1, 1),
+            principal=Principal(subject="root"),
             seal=object(),
         )
 

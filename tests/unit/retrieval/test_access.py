@@ -30,6 +30,7 @@ def test_a_scope_cannot_be_made_by_hand() -> None:
             clearance=Classification.regulated,
             regions=frozenset(),
             today=TODAY,
+            principal=Principal(subject="root"),
             seal=object(),
         )
 
