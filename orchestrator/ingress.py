@@ -37,19 +37,20 @@ class Admitted:
 class NotAllowed(BadInput):
     """The policy does not let this principal start this workflow."""
 
-    def __init__(self, item: str, code: str, cause: str, next_step: str, decision: Decision | None = None) -> None:
-        super().__init__(item, code, cause, next_step)
-        self.decision = decision
+    run_id: str = ""  # under which the refusal is recorded
 
 
 def admit(principal: Principal, scope: ReadScope, workflow: Workflow, policy: Policy) -> Admitted:
-    """Let a run begin, or raise NotAllowed with the decision of the policy."""
+    """Let a run begin; raises NotAllowed with the reason of the policy."""
+    run_id = str(uuid.uuid4())
     decision = policy.may_start(principal, workflow)
     if not decision.allowed:
-        step = "Ask whoever owns the policies for a role that may, or ask as somebody who has one."
-        raise NotAllowed(principal.subject, "not_allowed", decision.reason, step, decision)
+        step = "Ask whoever owns the policies for a role that may start it, or ask as somebody who has one."
+        refusal = NotAllowed(workflow.name, "not_allowed", decision.reason, step)
+        refusal.run_id = run_id
+        raise refusal
     return Admitted(
-        run_id=str(uuid.uuid4()),
+        run_id=run_id,
         workflow=workflow,
         principal=principal,
         scope=scope,
