@@ -34,6 +34,7 @@ class Passage:
     headings: tuple[str, ...]  # from the highest down
     classification: Classification = Classification.internal
     integrity: Integrity = Integrity.internal  # who could write its source
+    region: str | None = None  # where its document has to stay; None: anywhere
     screening: ChunkScreening | None = None  # None when no screener ever saw its version
     withheld: tuple[tuple[int, int], ...] = ()  # offsets in the stored text of what was taken out, in order
     flags: tuple[str, ...] = ()  # what sanitising has to say of it

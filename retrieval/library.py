@@ -116,6 +116,7 @@ def _passage(row: PassageRow) -> Passage:
         page_end=row.chunk.page_end,
         headings=row.chunk.headings,
         classification=row.tags.classification,
+        region=row.tags.region,
         integrity=row.integrity,
         screening=row.screening,
     )

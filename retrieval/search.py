@@ -8,7 +8,7 @@ nothing leaves but through the gate of `retrieval.sanitising`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,6 +47,15 @@ class SearchConfig:
     depths: Depths = field(default_factory=Depths)
     late: int = 40  # candidates of late interaction, 1.5 ms; to take all of them gains nothing measurable
     fusion: FusionConfig = field(default_factory=FusionConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A hit as a run's record keeps it."""
+
+    chunk_id: str
+    score: float
+    legs: Mapping[str, float]
 
 
 class Retriever:
@@ -100,6 +109,17 @@ class Retriever:
         if per_document is not None:
             ranked = _at_most(ranked, per_document)
         return sanitise(await self._hits(ranked, scope, k), self._policy, use)
+
+    async def reread(self, found: Sequence[Found], scope: ReadScope, *, use: Use = "answer") -> Sanitised:
+        """Hits of an earlier search, as far as the scope may read them at this moment, screened as of now."""
+        ids = [one.chunk_id for one in found]
+        passages, tokens = await self._library.passages(scope, ids), await self._library.tokens(scope, ids)
+        hits = [
+            Hit(passage=passages[one.chunk_id], score=one.score, legs=one.legs, tokens=tokens.get(one.chunk_id))
+            for one in found
+            if one.chunk_id in passages
+        ]
+        return sanitise(hits, self._policy, use)
 
     async def _gather(self, question: str, encoding: QueryEncoding, scope: ReadScope, k: int) -> list[Candidate]:
         depths, config = self._config.depths, self._config.fusion

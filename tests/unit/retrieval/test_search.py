@@ -26,7 +26,7 @@ from retrieval.edge import open_edge
 from retrieval.evidence import Hit, Passage
 from retrieval.index import Delete, Upsert, VectorIndex
 from retrieval.sanitising import Sanitised
-from retrieval.search import Retriever
+from retrieval.search import Found, Retriever
 from tests.doubles.encoder import HashEncoder
 
 ENCODER = HashEncoder(dimensions=32)
@@ -278,3 +278,14 @@ def test_order_of_arrival_changes_nothing(tmp_path: Path) -> None:
             opened.put(*documents)
             found.append(figures(opened.search("revenue of Polar Bay in 2022", k=20)))
     assert found[0] == found[1]
+
+
+def test_reading_again_gives_the_hits_that_were_found(shelf: Shelf) -> None:
+    """What a run found is read again with its scores and token vectors, and without what the scope no longer permits."""
+    hits = shelf.search("When is a van charged?", k=3)
+    found = [Found(chunk_id=hit.passage.chunk_id, score=hit.score, legs=hit.legs) for hit in hits]
+    again = shelf.loop.run_until_complete(shelf.retriever.reread(found, READER))
+    assert figures(again) == figures(hits)
+    assert all(hit.tokens is not None for hit in again)
+    stranger = read_scope(Principal(subject="eve", tenant="other", clearance=Classification.internal))
+    assert not len(shelf.loop.run_until_complete(shelf.retriever.reread(found, stranger)))
