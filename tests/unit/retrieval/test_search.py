@@ -281,7 +281,7 @@ def test_order_of_arrival_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_reading_again_gives_the_hits_that_were_found(shelf: Shelf) -> None:
-    """What a run found is read again with its scores and token vectors, and without what the scope no longer permits."""
+    """What a run found is read again with its scores and token vectors, and without what the scope does not permit."""
     hits = shelf.search("When is a van charged?", k=3)
     found = [Found(chunk_id=hit.passage.chunk_id, score=hit.score, legs=hit.legs) for hit in hits]
     again = shelf.loop.run_until_complete(shelf.retriever.reread(found, READER))
