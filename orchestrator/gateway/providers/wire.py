@@ -1,0 +1,128 @@
+"""What the wires of model providers have in common: connections, statuses, waiting times, and tokens nobody counted."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.gateway.port import FailureKind, ProviderFailure, TokenUsage
+
+if TYPE_CHECKING:
+    import httpx2
+
+PROMPT_TOO_LONG: Final = "prompt_too_long"  # detail of a failure that is no failure: the context is full
+USAGE_ESTIMATED: Final = "usage_estimated"  # detail of a reply whose usage the provider did not get to report
+
+_BYTES_PER_TOKEN: Final = 4  # rule of thumb of both providers for English; other scripts have more bytes a letter
+_WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionConfig:
+    """How connections to a provider are made."""
+
+    connect_s: float = 5.0  # longest wait for a connection
+    max_connections: int = 1000  # as both SDKs have it; the routes' own limits are lower
+
+
+def new_http_client(config: ConnectionConfig, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
+    """A client that reads no proxies or certificates from the environment and follows no redirect.
+
+    `transport` decides which hosts may be talked to; without one, any.
+    """
+    import httpx2
+
+    limits = httpx2.Limits(max_connections=config.max_connections, max_keepalive_connections=100)
+    return httpx2.AsyncClient(trust_env=False, follow_redirects=False, limits=limits, transport=transport)
+
+
+def failure_kind(status: int) -> FailureKind:
+    """What an HTTP status says, where the body says no more."""
+    match status:
+        case 401 | 403:
+            return "bad_credential"
+        case 402:
+            return "spend_limit"
+        case 408 | 504:
+            return "timeout"
+        case 429:
+            return "rate_limited"
+        case 503 | 529:
+            return "overloaded"
+        case 409:
+            return "server_error"  # a conflict that passes; both SDKs would retry it
+        case _ if status >= 500:
+            return "server_error"
+        case _:
+            return "bad_request"
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait as `retry-after-ms` or `retry-after` say; None where neither does.
+
+    The latter holds seconds or a date (RFC 9110, 10.2.3). A date is held against the answer's own `date`, so that a
+    clock that is off does not matter.
+    """
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        seconds = _number(headers.get(name))
+        if seconds is not None:
+            return seconds / scale
+    until = _date(headers.get("retry-after"))
+    if until is None:
+        return None
+    return max(0.0, (until - (_date(headers.get("date")) or datetime.now(UTC))).total_seconds())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a text has, rounded up: for what the provider did not get to report."""
+    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
+
+
+def at_least(usage: TokenUsage, text: str) -> TokenUsage:
+    """`usage` with at least the output that was received as `text`: a broken stream never reports its end."""
+    return TokenUsage(
+        input=usage.input,
+        output=max(usage.output, estimated_tokens(text)),
+        cache_read=usage.cache_read,
+        cache_write=usage.cache_write,
+        cache_write_long=usage.cache_write_long,
+    )
+
+
+def word(value: object) -> str:
+    """`value` if it is a machine's word and so no content; else empty."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it, outermost first."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def raised_within(error: BaseException) -> ProviderFailure | None:
+    """A ProviderFailure that the transport raised and an SDK wrapped: a host that may not be talked to."""
+    return next((cause for cause in causes(error) if isinstance(cause, ProviderFailure)), None)
