@@ -109,7 +109,7 @@ def locked_head(db: Connection) -> tuple[bytes, bytes] | None:
 
 
 def begin_head(db: Connection, body: bytes, signature: bytes) -> None:
-    """Write the first head, unless another process has. Raises sqlalchemy's IntegrityError never."""
+    """Write the first head, unless another process has."""
     statement = sa.text("INSERT INTO audit_head (id, body, signature) VALUES (:id, :body, :sig) ON CONFLICT DO NOTHING")
     db.execute(statement, {"id": _HEAD_ID, "body": body, "sig": signature})
 
@@ -256,7 +256,7 @@ def raw_events(db: Connection, page: int = 2_000) -> Iterator[Sequence[EventRow]
     )
     after = -(2**63)
     while True:
-        rows: Sequence[EventRow] = db.execute(query, {"after": after, "page": page}).fetchall()  # type: ignore[assignment]
+        rows: Sequence[EventRow] = db.execute(query, {"after": after, "page": page}).fetchall()
         if rows:
             yield rows
             after = rows[-1][0]
