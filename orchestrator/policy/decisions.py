@@ -11,8 +11,19 @@ from orchestrator.workflows import Risk, Workflow
 from retrieval.access import Principal
 
 Action = Literal[
-    "start", "route_model", "call_tool", "approve", "see_run", "recall", "promote_prompt", "rollback_prompt", "erase"
+    "start",
+    "route_model",
+    "call_tool",
+    "go_on",  # a result, without a person
+    "approve",
+    "see_run",
+    "see_audit",
+    "recall",
+    "promote_prompt",
+    "rollback_prompt",
+    "erase",
 ]
+Keeps = Literal["contents", "facts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,7 @@ class RetentionRule:
 
     days: int
     policy: str  # id of the rule
+    keeps: Keeps = "contents"  # or no more than ids, versions, counts and hashes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +73,7 @@ class Approval:
     """Whether a person must decide before a result goes on."""
 
     needed: bool
-    roles: frozenset[str] = field(default_factory=frozenset)  # any of them may decide
+    roles: frozenset[str] = field(default_factory=frozenset)  # any of them may decide; empty where none is needed
     decision: Decision
 
 
@@ -88,12 +100,17 @@ class Policy(Protocol):
     def may(self, principal: Principal, action: Action, resource: Mapping[str, str]) -> Decision:
         """Whether the principal may do something with a prompt, a run or a person's data; `resource` holds its facts.
 
-        For `see_run`, `recall` and `erase` these are `tenant` and `subject`; for prompts `name` and `environment`.
+        For `see_run`, `see_audit`, `recall` and `erase` these are `tenant` and `subject`; for prompts `name` and
+        `environment`; for `approve` `workflow`, `risk` and the facts of `approval`.
         """
         ...
 
     def approval(self, workflow: Workflow, risk: Risk, facts: Mapping[str, bool | int | str]) -> Approval:
-        """Whether a person must see the result first. `facts`: `lowest_integrity`, `classification`, `cost_cents`."""
+        """Whether a person must see the result first.
+
+        `facts`: `acts` (a tool would do something), `classification` and `lowest_integrity` (names or numbers),
+        `cost_cents`. The worst is assumed of what is not given.
+        """
         ...
 
     def retention(self, classification: Classification) -> RetentionRule:
