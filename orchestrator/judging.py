@@ -234,14 +234,15 @@ def _signs(found: Mapping[str, float]) -> tuple[Sign, ...]:
     return tuple(sign for sign, there in shown.items() if there)
 
 
-# Words by which a speaker doubts what they say, in English, German, French, Spanish, Italian, Portuguese, Dutch, Russian,
-# Turkish, Chinese, Japanese and Korean. Words of possibility that rules and manuals use ("may", "can") are not
+# Words by which a speaker doubts what they say, in English, German, French, Spanish, Italian, Portuguese, Dutch,
+# Russian, Turkish, Chinese, Japanese and Korean. Words of possibility that rules and manuals use ("may", "can") are not
 # among them: "employees may work from home" is a permission.
 _DOUBT: Final = re.compile(
     r"\b(?:i (?:think|believe|guess|assume|suspect)|(?:it )?(?:seems?|appears?) (?:to|that|as if|like|likely)"
     r"|seemingly|apparently|presumably|supposedly|probably|possibly|perhaps|maybe|(?:might|could|may) (?:well )?be"
     r"|(?:is|are|was|were) (?:un)?likely|likely (?:to|that)|unclear|uncertain"
-    r"|not (?:entirely |quite |completely )?(?:sure|certain|clear)|as far as i (?:know|can)|to (?:the best of )?my knowledge|if i (?:recall|remember)"
+    r"|not (?:entirely |quite |completely )?(?:sure|certain|clear)|as far as i (?:know|can)"
+    r"|to (?:the best of )?my knowledge|if i (?:recall|remember)"
     r"|wahrscheinlich|vermutlich|möglicherweise|vielleicht|anscheinend|scheinbar|eventuell|womöglich"
     r"|ich (?:glaube|denke|vermute)|scheint|nicht sicher|unklar|dürfte(?:n)?|könnte(?:n)? sein"
     r"|peut-être|probablement|sans doute|apparemment|semble(?:nt)?|je (?:crois|pense|suppose)"
