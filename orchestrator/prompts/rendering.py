@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ingest.errors import BadInput
+from retrieval.sealed import Seal, Sealed
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Environment = Literal["dev", "staging", "prod"]
 ENVIRONMENTS: Final[tuple[Environment, ...]] = ("dev", "staging", "prod")  # in the order of promotion
 
-_SEAL = object()
+_SEAL: Final = Seal("orchestrator.prompts.rendering.render")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prompted:
+class Prompted(Sealed):
     """A prompt that may be sent. Made by `render` alone."""
 
     name: str
@@ -52,12 +53,12 @@ class Prompted:
     user: str = field(repr=False)
     settings: ModelSettings
     context: Context = field(repr=False)
+    contract_version: str = ""  # of the contract's schema
     cacheable: int = 0  # characters at the start of `system` that are the same for every asker
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("A Prompted is made by orchestrator.prompts.rendering.render only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
 
 def render(
@@ -101,6 +102,7 @@ def render(
         user=user,
         settings=prompt.settings,
         context=context,
+        contract_version=prompt.contract_version,
         cacheable=len(system),
         seal=_SEAL,
     )
