@@ -83,17 +83,22 @@ class SubjectKeys:
 
     def unwrap(self, row: SubjectKeyRow) -> bytes:
         """The secret of a key that was not erased. Raises ValueError when the row was altered."""
-        master = self._keys.master_key()
-        if row.master_id != key_id(master):
-            cause = f"The keys of subjects were wrapped by the master key {row.master_id}, and here is another."
-            step = "Put the key that belongs to this database into the folder of keys."
-            raise DependencyDown("master key", "wrong_master_key", cause, step)
-        assert row.wrapped is not None
-        return crypto.unseal(master, row.wrapped, _place("key", row.tenant, row.subject or "", row.key_id))
+        return unwrap(row, self._keys.master_key())
 
     def _find(self, db: Connection, tenant: str, subject: str) -> SubjectKey | None:
         row = store.subject_key(db, tenant, subject)
         return SubjectKey(key_id=row.key_id, secret=self.unwrap(row)) if row else None
+
+
+def unwrap(row: SubjectKeyRow, master: bytes) -> bytes:
+    """The secret of a key that was not erased. Raises as `SubjectKeys` does."""
+    if row.master_id != key_id(master):
+        cause = f"The keys of subjects were wrapped by the master key {row.master_id}, and here is another."
+        step = "Put the key that belongs to this database into the folder of keys."
+        raise DependencyDown("master key", "wrong_master_key", cause, step)
+    if row.wrapped is None or row.subject is None:
+        raise ValueError("The key of the subject was altered.")
+    return crypto.unseal(master, row.wrapped, _place("key", row.tenant, row.subject, row.key_id))
 
 
 def seal_artefact(key: SubjectKey, packed: bytes, tenant: str, hash_: str) -> bytes:

@@ -61,7 +61,7 @@ _subject_keys = sa.Table(
     sa.Column("key_id", sa.String, primary_key=True),
     sa.Column("tenant", sa.String, nullable=False),
     sa.Column("subject", sa.String),  # NULL: erased
-    sa.Column("master_id", sa.String, nullable=False),  # of the key that wraps it
+    sa.Column("master_id", sa.String, nullable=False),  # of the key that wraps it; "": erased
     sa.Column("wrapped", sa.LargeBinary),  # NULL: erased
     sa.UniqueConstraint("tenant", "subject"),
 )
@@ -153,6 +153,13 @@ def checkpoint(db: Connection, number: int) -> tuple[bytes, bytes] | None:
     return (row.body, row.signature) if row else None
 
 
+def last_checkpoint(db: Connection) -> tuple[bytes, bytes] | None:
+    """Body and signature of the newest checkpoint."""
+    query = sa.select(_checkpoints.c.body, _checkpoints.c.signature).order_by(_checkpoints.c.number.desc()).limit(1)
+    row = db.execute(query).one_or_none()
+    return (row.body, row.signature) if row else None
+
+
 def hashes(db: Connection, after: int, upto: int) -> list[bytes]:
     """Hashes of the events (after, upto], in order."""
     query = sa.select(_events.c.hash).where(_events.c.seq > after, _events.c.seq <= upto).order_by(_events.c.seq)
@@ -211,7 +218,8 @@ def add_subject_key(db: Connection, row: SubjectKeyRow) -> None:
 
 def erase_key(db: Connection, key_id: str) -> int:
     """Delete a key, whose it was, and what it encrypted; returns the number of artefacts."""
-    db.execute(sa.update(_subject_keys).where(_subject_keys.c.key_id == key_id).values(wrapped=None, subject=None))
+    nothing = {"wrapped": None, "subject": None, "master_id": ""}
+    db.execute(sa.update(_subject_keys).where(_subject_keys.c.key_id == key_id).values(nothing))
     mine = (_artefacts.c.key_id == key_id) & _artefacts.c.sealed.is_not(None)
     return db.execute(sa.update(_artefacts).where(mine).values(sealed=None)).rowcount
 
@@ -249,12 +257,11 @@ def raw_checkpoints(db: Connection) -> list[tuple[Any, ...]]:
     ]
 
 
-def raw_events(db: Connection, page: int = 2_000) -> Iterator[Sequence[EventRow]]:
-    """Pages of the rows of all events, in order."""
+def raw_events(db: Connection, page: int = 2_000, after: int = -(2**63)) -> Iterator[Sequence[EventRow]]:
+    """Pages of the rows of all events, in order; of those after a seq where given."""
     query = sa.text(
         f"SELECT {', '.join(EVENT_COLUMNS)} FROM audit_events WHERE seq > :after ORDER BY seq LIMIT :page"  # noqa: S608
     )
-    after = -(2**63)
     while True:
         rows: Sequence[EventRow] = db.execute(query, {"after": after, "page": page}).fetchall()
         if rows:
