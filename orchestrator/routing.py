@@ -7,12 +7,13 @@ that fits decides, and its id is in the record.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from orchestrator.contract import Confidence
 from orchestrator.egress.gate import Validated
+from retrieval.sealed import Seal, Sealed
 
 if TYPE_CHECKING:
     from orchestrator.judging import Judged, Sign
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 Outcome = Literal["answer", "abstain", "escalate", "review", "act"]
 Settled = Literal["answer", "abstain", "review", "act"]
 
-_SEAL = object()
+_SEAL: Final = Seal("orchestrator.routing.route")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Approved:
+class Approved(Sealed):
     """A validated output with where it goes. Made by `route` alone."""
 
     validated: Validated
@@ -37,11 +38,10 @@ class Approved:
     threshold: float | None  # that the score was held against
     reason: str  # one sentence for people
     roles: frozenset[str] = frozenset()  # any of them may decide about what waits; empty: whoever works the queue
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("An Approved is made by orchestrator.routing.route only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
