@@ -56,7 +56,3 @@ class Sealed:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """A sealed value is neither copied nor stored: it is proof for the run that it was made in."""
         raise TypeError(f"{type(self).__name__} is sealed: it cannot be copied or pickled.")
-
-    def __setstate__(self, state: object) -> NoReturn:
-        """What dataclasses with slots would offer to put content into an empty instance."""
-        raise TypeError(f"{type(self).__name__} is sealed: it cannot be copied or pickled.")
