@@ -116,10 +116,12 @@ class AnthropicProvider:
     async def count_tokens(self, request: ModelRequest, *, timeout_s: float) -> int | None:
         """Tokens of the request as the API counts them, for free. Raises ProviderFailure."""
         body = {key: value for key, value in _body(request).items() if key != "max_tokens"}
-        counted = await self._once(
-            self._client.messages.count_tokens(**body, timeout=self._timeout(timeout_s)), timeout_s
-        )
-        return _whole(counted.input_tokens)
+
+        async def counted() -> int:
+            return _whole((await self._client.messages.count_tokens(**body, timeout=timeout)).input_tokens)
+
+        timeout = self._timeout(timeout_s)
+        return await self._once(counted(), timeout_s)
 
     async def models(self, *, timeout_s: float) -> Sequence[ModelInfo]:
         """The models that the key can use, with their limits and what they can do. Raises ProviderFailure."""
@@ -137,10 +139,12 @@ class AnthropicProvider:
         Raises ProviderFailure.
         """
         entries: list[Any] = [{"custom_id": name, "params": _body(request)} for name, request in requests.items()]
-        batch = await self._once(
-            self._client.messages.batches.create(requests=entries, timeout=self._timeout(timeout_s)), timeout_s
-        )
-        return _text(batch.id)
+
+        async def submitted() -> str:
+            return _text((await self._client.messages.batches.create(requests=entries, timeout=timeout)).id)
+
+        timeout = self._timeout(timeout_s)
+        return await self._once(submitted(), timeout_s)
 
     async def batch_results(self, batch_id: str, *, timeout_s: float) -> Mapping[str, ModelReply | ProviderFailure]:
         """Wait until the batch has ended; gives replies and failures by the caller's ids.
@@ -182,7 +186,7 @@ class AnthropicProvider:
         return httpx2.Timeout(timeout_s, connect=min(timeout_s, self._config.connection.connect_s))
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class _Seen:
     """What a message has brought so far."""
 

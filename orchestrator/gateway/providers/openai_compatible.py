@@ -148,7 +148,7 @@ class OpenAiProvider:
         return httpx2.Timeout(timeout_s, connect=min(timeout_s, self._config.connection.connect_s))
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class _Seen:
     """What a completion has brought so far."""
 

@@ -74,6 +74,8 @@ def portable_schema(schema: Schema) -> dict[str, Any]:
         portable["additionalProperties"] = False
     if "items" in schema:
         portable["items"] = portable_schema(schema["items"])
+    if schema.get("minItems") in (0, 1):  # all that Anthropic enforces
+        portable["minItems"] = schema["minItems"]
     if schema.get("format") in _FORMATS:
         portable["format"] = schema["format"]
     description = _description(schema, portable)
