@@ -35,6 +35,7 @@ from tests.doubles.model_double import Mode, ModelDouble, parsed
 from tests.doubles.serving import serve_by_hand, serving
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+_REFUSALS = ("refusal", "content_filter")
 _DELTA_CHARS = 48
 _CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TYPES = {
@@ -186,7 +187,7 @@ def _failure(mode: Mode) -> Response | None:
 
 
 def _content(double: MessagesDouble, prompt: Asked, mode: Mode) -> list[dict[str, Any]]:
-    if mode == "refusal":
+    if mode in _REFUSALS:
         return []
     if prompt.documents:
         return _cited_content(prompt, mode)
@@ -238,14 +239,19 @@ def _usage(double: MessagesDouble, prompt: Asked, output: int) -> dict[str, Any]
     }
 
 
-_STOPS = {"refusal": "refusal", "truncation": "max_tokens", "context_exceeded": "model_context_window_exceeded"}
+_STOPS = {
+    "refusal": "refusal",
+    "content_filter": "refusal",
+    "truncation": "max_tokens",
+    "context_exceeded": "model_context_window_exceeded",
+}
 
 
 def message(double: MessagesDouble, body: dict[str, Any], mode: Mode) -> dict[str, Any]:
     """The whole message that the model gives."""
     prompt = asked(body)
     content = _content(double, prompt, mode)
-    refusal = {"type": "refusal", "category": "cyber", "explanation": "no"} if mode == "refusal" else None
+    refusal = {"type": "refusal", "category": "cyber", "explanation": "no"} if mode in _REFUSALS else None
     output = max(1, sum(tokens(block["text"]) for block in content))
     stop = _STOPS.get(mode, "end_turn")
     if output > body["max_tokens"]:

@@ -38,6 +38,7 @@ Mode = Literal[
     "uncited_claim",
     "invented_quote",
     "refusal",
+    "content_filter",  # a refusal of the OpenAI wire's own kind; a plain one elsewhere
     "truncation",
     "placeholder_leak",  # a placeholder that nobody gave out
     "good_after_repair",  # the wrong schema, until it is told what is wrong

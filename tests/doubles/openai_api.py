@@ -45,6 +45,7 @@ class OpenAiDouble(ModelDouble):
         self.knows_strict = True
         self.knows_stream_options = True  # without it usage is never told
         self.knows_effort = False
+        self.cached_tokens = 0  # of every prompt, read from a cache
         self._numbers = count(1)
 
     def new_id(self, kind: str) -> str:
@@ -220,9 +221,16 @@ def completion(double: OpenAiDouble, body: dict[str, Any], mode: Mode) -> dict[s
     text = spoilt(text, effective) if effective in SPOILING else text
     limit = body.get("max_tokens") or body.get("max_completion_tokens") or MODELS[body["model"]]
     finish = "length" if mode in ("truncation", "context_exceeded") or tokens(text) > limit else "stop"
+    finish = "content_filter" if mode == "content_filter" else finish
     text = text[: 4 * limit]
     read = sum(tokens(turn["content"]) for turn in body["messages"])
-    usage = {"prompt_tokens": read, "completion_tokens": tokens(text), "total_tokens": read + tokens(text)}
+    usage: dict[str, Any] = {
+        "prompt_tokens": read,
+        "completion_tokens": tokens(text),
+        "total_tokens": read + tokens(text),
+    }
+    if double.cached_tokens:
+        usage["prompt_tokens_details"] = {"cached_tokens": double.cached_tokens}
     refusal = "I cannot help with that." if mode == "refusal" else None
     return {"text": text, "refusal": refusal, "finish_reason": finish, "usage": usage}
 

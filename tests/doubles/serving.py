@@ -14,6 +14,16 @@ import uvicorn
 HOST = "127.0.0.1"
 
 
+class Stage:
+    """An app in place of which another can be put while it is served: starting a server for each test is slow."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
 def listening_socket(port: int = 0) -> socket.socket:
     """A socket that already listens, so that nobody has to wait until the server has started."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

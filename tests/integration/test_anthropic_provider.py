@@ -20,9 +20,10 @@ from orchestrator.egress.contracts import GroundedAnswer
 from orchestrator.gateway.port import ModelReply, ModelRequest, ProviderFailure, TokenUsage, Turn
 from orchestrator.gateway.providers.anthropic_messages import AnthropicConfig, AnthropicProvider
 from orchestrator.gateway.providers.wire import ConnectionConfig, new_http_client
-from tests.doubles.messages_api import MessagesDouble, messages_api
+from tests.doubles.messages_api import MessagesDouble, create_app
 from tests.doubles.model_double import Mode
 from tests.doubles.model_requests import KEY, SECRET, SENTENCE, grounded_request, leaks
+from tests.doubles.serving import Stage, serving
 
 T = TypeVar("T")
 MODEL = "claude-haiku-5-5"
@@ -30,10 +31,19 @@ Double = tuple[str, MessagesDouble]
 PARTIAL = TokenUsage(input=0, output=12)  # a cut stream: 48 characters of the answer came
 
 
+@pytest.fixture(scope="module")
+def stage() -> Iterator[tuple[str, Stage]]:
+    stage = Stage()
+    with serving(stage) as url:
+        yield url, stage
+
+
 @pytest.fixture
-def double() -> Iterator[Double]:
-    with messages_api() as running:
-        yield running
+def double(stage: tuple[str, Stage]) -> Iterator[Double]:
+    handle = MessagesDouble()
+    stage[1].app = create_app(handle)
+    yield stage[0], handle
+    handle.release()
 
 
 def run(url: str, work: Callable[[AnthropicProvider], Coroutine[Any, Any, T]], key: str = KEY) -> T:
