@@ -11,6 +11,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -25,6 +26,7 @@ from tests.doubles.model_double import Mode
 from tests.doubles.model_requests import KEY, SECRET, SENTENCE, grounded_request, leaks
 from tests.doubles.serving import Stage, serving
 
+ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 MODEL = "claude-haiku-5-5"
 Double = tuple[str, MessagesDouble]
@@ -481,7 +483,7 @@ def test_nothing_of_a_hostile_environment_reaches_the_wire(double: Double) -> No
     url, handle = double
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, url],
-        env={**os.environ, **HOSTILE, "PYTHONPATH": "."},
+        env={**os.environ, **HOSTILE, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,

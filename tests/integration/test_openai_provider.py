@@ -11,6 +11,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -25,6 +26,7 @@ from tests.doubles.model_requests import KEY, SECRET, SENTENCE, grounded_request
 from tests.doubles.openai_api import OpenAiDouble, create_app
 from tests.doubles.serving import Stage, serving
 
+ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 MODEL = "llama-4-8b"
 Double = tuple[str, OpenAiDouble]
@@ -414,7 +416,7 @@ def test_nothing_of_a_hostile_environment_reaches_the_wire(double: Double, key: 
     handle.key = key or None
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, url, key],
-        env={**os.environ, **HOSTILE, "PYTHONPATH": "."},
+        env={**os.environ, **HOSTILE, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
