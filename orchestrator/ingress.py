@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ingest.errors import BadInput
+from retrieval.sealed import Seal, Sealed
 
 if TYPE_CHECKING:
     from orchestrator.policy.decisions import Decision, Policy
     from orchestrator.workflows import Workflow
     from retrieval.access import Principal, ReadScope
 
-_SEAL = object()
+_SEAL: Final = Seal("orchestrator.ingress.admit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(Sealed):
     """A run that may begin. Made by `admit` alone."""
 
     run_id: str
@@ -27,11 +28,10 @@ class Admitted:
     scope: ReadScope
     decision: Decision
     started_at: datetime  # UTC
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("An Admitted is made by orchestrator.ingress.admit only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
 
 class NotAllowed(BadInput):

@@ -72,6 +72,38 @@ class Settings(BaseSettings):
         default=None, description="What labels say of the confidence; default: `calibration.json` at home."
     )
 
+    # models
+    model: str = Field(default="auto", description="Route that answers where the asker names none; auto: by routing.")
+    routes_file: Path | None = Field(
+        default=None, description="YAML of model routes; default: `routes.yaml` at home, else the shipped ones."
+    )
+    prices_file: Path | None = Field(
+        default=None, description="YAML of prices; default: `prices.yaml` at home, else the shipped ones."
+    )
+    limits_file: Path | None = Field(
+        default=None, description="YAML of budgets and quotas; default: `limits.yaml` at home, else none."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="JSON: URLs of further hosts that the process may talk to."
+    )
+    local_hosts: tuple[str, ...] = Field(
+        default=(), description="JSON: names of hosts that may have an address within your own network."
+    )
+
+    # prompts and policies
+    prompts_folder: Path | None = Field(
+        default=None, description="Prompts of your own; default: `prompts` at home, if there is one."
+    )
+    prompt_environment: Literal["dev", "staging", "prod"] = Field(
+        default="prod", description="Whose live prompts answer."
+    )
+    prompt_evaluation_required: bool = Field(
+        default=True, description="Whether promotion to prod takes an evaluation that passed."
+    )
+    policies_folder: Path | None = Field(
+        default=None, description="Policies in place of the shipped ones; default: the shipped ones."
+    )
+
     # text that looks like an order
     screening_act: float = Field(default=0.99, gt=0, le=1, description="Score from which such text is withheld.")
     screening_flag: float = Field(default=0.95, gt=0, le=1, description="Score from which it is kept and flagged.")
@@ -114,6 +146,11 @@ class Settings(BaseSettings):
     def record_url(self) -> str:
         """SQLAlchemy URL of what the orchestrator keeps: runs, audit, usage, prompts."""
         return self.database_url or f"sqlite:///{(self.home / 'record.db').absolute()}"
+
+    @property
+    def prompts_path(self) -> Path:
+        """Where prompts of the home's own are, if there are any."""
+        return self.prompts_folder or self.home / "prompts"
 
     @property
     def embedded(self) -> bool:

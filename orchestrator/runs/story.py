@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-if TYPE_CHECKING:
-    from orchestrator.audit.port import EventKind
+from typing import Any, Final, Protocol
 
 ERASED: Final = "(erased)"
 
@@ -17,13 +13,13 @@ class Recorded(Protocol):
     """One event of a run, as the audit keeps it."""
 
     @property
-    def kind(self) -> EventKind:
-        """What happened."""
+    def kind(self) -> str:
+        """What happened, as `orchestrator.audit.port.EventKind` has it."""
         ...
 
     @property
-    def at(self) -> datetime:
-        """When, UTC."""
+    def at(self) -> str:
+        """When, UTC, ISO 8601."""
         ...
 
     @property
@@ -36,7 +32,7 @@ class Recorded(Protocol):
 class Line:
     """One sentence of the story."""
 
-    at: datetime  # UTC
+    at: str  # UTC, ISO 8601
     tier: str
     text: str
 
