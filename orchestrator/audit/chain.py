@@ -32,8 +32,8 @@ def canonical(value: object) -> bytes:
     """The one JSON form of a value: keys sorted, no spaces, ASCII. Raises ValueError for what JSON cannot hold."""
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, RecursionError) as error:
-        raise ValueError(f"The record cannot hold this value ({error}).") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"The value has no JSON form that the record can hold ({error}).") from error
     return text.encode("ascii")
 
 

@@ -84,15 +84,16 @@ class RunRecord:
     async def flush(self, *writes: Write) -> None:
         """Put all that was noted on disk, with `writes`, in one transaction; raises what that raises.
 
-        What was noted stays noted when it fails, and goes with the next flush.
+        What was noted stays noted when it fails, and goes with the next flush. A caller who gives up waiting stops
+        nothing.
         """
         events, self._noted = self._noted, []
         if not events and not writes:
             return
         try:
-            await asyncio.wrap_future(self._custody.submit(self, events, writes))
+            await asyncio.shield(asyncio.wrap_future(self._custody.submit(self, events, writes)))
         except asyncio.CancelledError:
-            raise  # the commit goes on without its caller
+            raise  # what was handed over is written all the same
         except BaseException:
             self._noted = events + self._noted
             raise
@@ -250,6 +251,7 @@ class Custody:
     def submit(self, run: RunRecord, events: Sequence[NewEvent], writes: Sequence[Write]) -> Future[None]:
         """Queue a flush; the result comes when it is on disk."""
         flush = _Flush(run=run, events=events, writes=writes)
+        flush.done.set_running_or_notify_cancel()  # from here on nobody can call it off
         with self._starting:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
@@ -260,7 +262,7 @@ class Custody:
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not _STOP:
             group, stop = self._group(first)
-            self._commit([flush for flush in group if flush.done.set_running_or_notify_cancel()])
+            self._commit(group)
             if stop:
                 return
 

@@ -69,7 +69,7 @@ def explain(row: EventRow, seq: int, prev: bytes, before: EventRow | None, after
         return _finding("inserted", own, row, f"Event {own} stands before the first of the chain.")
     if own > seq:
         return _finding("removed", seq, None, f"Event {seq} is missing: {own} follows {seq - 1}.")
-    if after is not None and after[7] == prev and _inner(after).get("seq") == seq:
+    if after is not None and after[7] == prev and _inner(after).get("seq") == seq and row[7] != after[8]:
         return _finding("inserted", seq, row, f"Event {seq} was put between two that follow each other.")
     if _belongs(row, seq, prev):
         inner = _inner(row)

@@ -218,9 +218,14 @@ class _Scan:
         return None
 
     def _blame(self, found: Finding) -> None:
-        since = self.confirmed + 1
-        rewritten = found.problem == "changed" and found.seq is not None and "with its hash" in found.detail
-        self.findings.append(replace(found, since=since) if rewritten and since < (found.seq or 0) else found)
+        """Keep what is wrong with the first event that does not fit, seen with what was signed."""
+        seq, since = found.seq or 0, self.confirmed + 1
+        if self.head is not None and seq > self.head.seq and found.problem != "removed":
+            text = f"Event {seq} stands after the head that was signed."
+            found = replace(found, problem="inserted", detail=text)
+        elif found.problem == "changed" and "with its hash" in found.detail and since < seq:
+            found = replace(found, since=since)
+        self.findings.append(found)
 
     def _confirmed(self, seq: int, hash_: bytes, leaves: list[bytes], row: EventRow) -> bool:
         since = self.confirmed + 1
