@@ -1,14 +1,13 @@
 """Any server that speaks OpenAI's chat completions: Ollama, vLLM, llama.cpp, a proxy. The only file importing `openai`.
 
-As with the other adapter, every answer is streamed, and the SDK does not retry, reads no environment and logs nothing
-below WARNING. Servers differ in what they know; `OpenAiConfig` says it, nothing is tried out on them.
+As with the other adapter, every answer is streamed, and the SDK neither retries nor reads the environment. (Its log
+holds no content at any level.) Servers differ in what they know; `OpenAiConfig` says it, nothing is tried out on them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,8 +55,6 @@ _TOO_LONG: Final = frozenset({"context_length_exceeded", "exceed_context_size_er
 _TOO_LONG_TEXTS: Final = ("maximum context length", "exceeds the available context size")  # vLLM; older llama.cpp
 _STOPS: Final[Mapping[str, Stop]] = {"length": "truncated", "content_filter": "refused"}
 
-logging.getLogger("openai").setLevel(logging.WARNING)  # at DEBUG it prints prompts, and OPENAI_LOG can ask for it
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAiConfig:
@@ -94,7 +91,6 @@ class OpenAiProvider:
         # What no argument turns off: OPENAI_ORG_ID, OPENAI_PROJECT_ID, and headers that may even set the key.
         self._client.organization = self._client.project = None
         self._client._custom_headers = {}
-        self._client._ambient_authorizations = frozenset()
 
     async def complete(self, request: ModelRequest, *, timeout_s: float) -> ModelReply:
         """Send the request once, as a stream. Raises ProviderFailure, with what was used where a stream had begun."""
