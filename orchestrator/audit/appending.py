@@ -12,12 +12,12 @@ from orchestrator.audit import merkle
 from orchestrator.audit.chain import (
     GENESIS,
     NewEvent,
+    Signer,
     Statement,
     event_body,
     event_hash,
     is_genuine,
     read_statement,
-    signed,
 )
 from orchestrator.audit.keys import AuditKeys
 from orchestrator.audit.subject_keys import SubjectKeys, seal_artefact
@@ -48,8 +48,9 @@ class Appender:
         self._subjects = subjects
         self._every = checkpoint_every
         self._clock = clock
-        self._seed = keys.signing_key()
+        self._signer = Signer(keys.signing_key())
         self._known: Mapping[str, bytes] = keys.public_keys()
+        self._own: Statement | None = None  # the last head that was signed here: no need to verify it
 
     def lock(self, db: Connection) -> Tip:
         """The end of the chain, which nobody else extends until the transaction ends.
@@ -67,11 +68,11 @@ class Appender:
             assert kept is not None
         return self._trusted(kept)
 
-    def extend(self, db: Connection, tip: Tip, events: Sequence[NewEvent], steps: int | None = None) -> Tip:
-        """Add events after the tip. All of one run when `steps` says how many the run has so far; else looked up."""
+    def extend(self, db: Connection, tip: Tip, events: Sequence[NewEvent]) -> Tip:
+        """Add events after the tip, each numbered after those that its run has."""
         rows: list[EventRow] = []
         artefacts: list[ArtefactRow] = []
-        reached = {} if steps is None else {event.run_id: steps for event in events}
+        reached: dict[str, int] = {}
         seq, last = tip.seq, tip.hash
         for event in events:
             seq, prev = seq + 1, last
@@ -96,18 +97,25 @@ class Appender:
             tip = replace(tip, number=tip.number + 1, covered=tip.seq)
         head = self._signed("head", tip)
         store.set_head(db, head.body, head.signature)
+        self._own = head
         return [*made, head]
 
     def _trusted(self, kept: tuple[bytes, bytes]) -> Tip:
+        head = self._own
+        if head is None or kept != (head.body, head.signature):
+            head = self._verified(kept)
+        return Tip(seq=head.seq, hash=head.hash, number=head.number, covered=head.covered)
+
+    def _verified(self, kept: tuple[bytes, bytes]) -> Statement:
         try:
             head = read_statement(*kept)
         except ValueError:
             raise _broken("The head of the chain cannot be read.") from None
         if head.key_id not in self._known:  # another process may have rotated the key since
-            self._seed, self._known = self._keys.signing_key(), self._keys.public_keys()
+            self._signer, self._known = Signer(self._keys.signing_key()), self._keys.public_keys()
         if head.type != "head" or not is_genuine(head, self._known):
             raise _broken(f"The head of the chain is not signed by a known key (it names {head.key_id}).")
-        return Tip(seq=head.seq, hash=head.hash, number=head.number, covered=head.covered)
+        return head
 
     def _next_step(self, db: Connection, reached: dict[str, int], run_id: str) -> int:
         if run_id not in reached:
@@ -148,7 +156,7 @@ class Appender:
             "number": tip.number,
             "covered": tip.covered,
         }
-        return signed(self._seed, self._clock(), type=type_, **place, **more)
+        return self._signer.statement(self._clock(), type=type_, **place, **more)
 
 
 def _broken(cause: str) -> DependencyDown:

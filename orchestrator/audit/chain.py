@@ -165,11 +165,17 @@ def read_line(line: bytes) -> Statement:
         raise ValueError(f"This is no statement of the chain ({error!r}).") from error
 
 
-def signed(seed: bytes, at: datetime, **parts: str | int) -> Statement:
-    """A statement signed now; `parts` are those of `read_statement`, hashes in hex."""
-    key = key_id(crypto.public_key(seed))
-    body = canonical({**parts, "at": at.isoformat(timespec="microseconds"), "key_id": key})
-    return read_statement(body, crypto.sign(seed, body))
+class Signer:
+    """Signs statements with one key."""
+
+    def __init__(self, seed: bytes) -> None:
+        self.key_id = key_id(crypto.public_key(seed))
+        self._sign = crypto.signer(seed)
+
+    def statement(self, at: datetime, **parts: str | int) -> Statement:
+        """A statement of that time; `parts` are those of `read_statement`, hashes in hex."""
+        body = canonical({**parts, "at": at.isoformat(timespec="microseconds"), "key_id": self.key_id})
+        return read_statement(body, self._sign(body))
 
 
 def is_genuine(statement: Statement, keys: Mapping[str, bytes]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 KEY_BYTES: Final = 32  # of an Ed25519 seed and of an AES-256 key
@@ -21,11 +22,16 @@ def public_key(seed: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
-def sign(seed: bytes, message: bytes) -> bytes:
-    """The 64-byte Ed25519 signature (RFC 8032)."""
+def signer(seed: bytes) -> Callable[[bytes], bytes]:
+    """What makes the 64-byte Ed25519 signature (RFC 8032) of a message."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+    return Ed25519PrivateKey.from_private_bytes(seed).sign
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """One signature."""
+    return signer(seed)(message)
 
 
 def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ingest.errors import DependencyDown
-from orchestrator.audit.appending import Appender, Tip
+from orchestrator.audit.appending import Appender
 from orchestrator.audit.chain import NO_RUN, Event, NewEvent, Statement, canonical, read_statement, salted, unpacked
 from orchestrator.audit.keys import AuditKeys, KeyFolder
 from orchestrator.audit.port import EventKind, Json, Write
@@ -73,7 +73,6 @@ class RunRecord:
         self.run_id = run_id
         self.tenant = tenant
         self.subject = subject
-        self.steps: int | None = None  # events of the run in the chain; None: not looked up yet
 
     def add(self, kind: EventKind, facts: Mapping[str, Json], artefacts: Mapping[str, Json] | None = None) -> None:
         """Note an event. Raises ValueError for what JSON cannot hold (and notes nothing then)."""
@@ -91,7 +90,7 @@ class RunRecord:
         if not events and not writes:
             return
         try:
-            await asyncio.shield(asyncio.wrap_future(self._custody.submit(self, events, writes)))
+            await asyncio.shield(asyncio.wrap_future(self._custody.submit(events, writes)))
         except asyncio.CancelledError:
             raise  # what was handed over is written all the same
         except BaseException:
@@ -101,7 +100,6 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Flush:
-    run: RunRecord
     events: Sequence[NewEvent]
     writes: Sequence[Write]
     done: Future[None] = field(default_factory=Future)
@@ -248,9 +246,9 @@ class Custody:
 
     # the writer
 
-    def submit(self, run: RunRecord, events: Sequence[NewEvent], writes: Sequence[Write]) -> Future[None]:
+    def submit(self, events: Sequence[NewEvent], writes: Sequence[Write]) -> Future[None]:
         """Queue a flush; the result comes when it is on disk."""
-        flush = _Flush(run=run, events=events, writes=writes)
+        flush = _Flush(events=events, writes=writes)
         flush.done.set_running_or_notify_cancel()  # from here on nobody can call it off
         with self._starting:
             if self._writer is None:
@@ -288,15 +286,17 @@ class Custody:
                 tip = self._appender.lock(db)
                 for number, flush in enumerate(group):
                     try:
-                        with db.begin_nested():
-                            tip = self._apply(db, tip, flush)
-                    except Exception as error:  # noqa: BLE001 - it belongs to this flush's caller
+                        with db.begin_nested() if len(group) > 1 else contextlib.nullcontext():
+                            for write in flush.writes:
+                                write(db)
+                            tip = self._appender.extend(db, tip, flush.events)
+                    except Exception as error:
+                        if len(group) == 1:
+                            raise
                         failed[number] = error
-                        flush.run.steps = None
                 made = self._appender.seal(db, tip)
         except BaseException as error:  # noqa: BLE001 - each caller is told
             for flush in group:
-                flush.run.steps = None
                 flush.done.set_exception(error)
             return
         self._remember_later(made)
@@ -305,16 +305,6 @@ class Custody:
                 flush.done.set_exception(failed[number])
             else:
                 flush.done.set_result(None)
-
-    def _apply(self, db: Connection, tip: Tip, flush: _Flush) -> Tip:
-        run = flush.run
-        if run.steps is None:
-            run.steps = store.last_step(db, run.run_id)
-        for write in flush.writes:
-            write(db)
-        tip = self._appender.extend(db, tip, flush.events, run.steps)
-        run.steps += len(flush.events)
-        return tip
 
     def _remember(self, made: Sequence[Statement]) -> None:
         """Note in the witness file what was committed, with what could not be noted before. Raises DependencyDown.

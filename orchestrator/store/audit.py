@@ -101,22 +101,34 @@ def snapshot(database: Database) -> Iterator[Connection]:
         yield db
 
 
+# Written once: to build a statement costs as much as to run it.
+_LOCK_HEAD: Final = sa.select(_head.c.body, _head.c.signature).where(_head.c.id == _HEAD_ID).with_for_update()
+_SET_HEAD: Final = sa.update(_head).where(_head.c.id == _HEAD_ID)
+_BEGIN_HEAD: Final = sa.text(
+    "INSERT INTO audit_head (id, body, signature) VALUES (:id, :body, :signature) ON CONFLICT DO NOTHING"
+)
+_LAST_STEP: Final = sa.select(sa.func.max(_events.c.step)).where(_events.c.run_id == sa.bindparam("run"))
+_ADD_EVENTS: Final = sa.insert(_events)
+_ADD_ARTEFACTS: Final = sa.insert(_artefacts)
+_SUBJECT_KEY: Final = sa.select(_subject_keys).where(
+    _subject_keys.c.tenant == sa.bindparam("of_tenant"), _subject_keys.c.subject == sa.bindparam("of_subject")
+)
+
+
 def locked_head(db: Connection) -> tuple[bytes, bytes] | None:
     """Body and signature of the head, which no other transaction may change until this one ends."""
-    row = db.execute(sa.select(_head.c.body, _head.c.signature).where(_head.c.id == _HEAD_ID).with_for_update())
-    found = row.one_or_none()
+    found = db.execute(_LOCK_HEAD).one_or_none()
     return (found.body, found.signature) if found else None
 
 
 def begin_head(db: Connection, body: bytes, signature: bytes) -> None:
     """Write the first head, unless another process has."""
-    statement = sa.text("INSERT INTO audit_head (id, body, signature) VALUES (:id, :body, :sig) ON CONFLICT DO NOTHING")
-    db.execute(statement, {"id": _HEAD_ID, "body": body, "sig": signature})
+    db.execute(_BEGIN_HEAD, {"id": _HEAD_ID, "body": body, "signature": signature})
 
 
 def set_head(db: Connection, body: bytes, signature: bytes) -> None:
     """Replace the head."""
-    db.execute(sa.update(_head).values(body=body, signature=signature))
+    db.execute(_SET_HEAD, {"body": body, "signature": signature})
 
 
 def has_events(db: Connection) -> bool:
@@ -126,18 +138,18 @@ def has_events(db: Connection) -> bool:
 
 def last_step(db: Connection, run_id: str) -> int:
     """The number of events of a run."""
-    return db.scalar(sa.select(sa.func.max(_events.c.step)).where(_events.c.run_id == run_id)) or 0
+    return db.scalar(_LAST_STEP, {"run": run_id}) or 0
 
 
 def add_events(db: Connection, rows: Sequence[EventRow]) -> None:
     """Append rows of EVENT_COLUMNS."""
-    db.execute(sa.insert(_events), [dict(zip(EVENT_COLUMNS, row, strict=True)) for row in rows])
+    db.execute(_ADD_EVENTS, [dict(zip(EVENT_COLUMNS, row, strict=True)) for row in rows])
 
 
 def add_artefacts(db: Connection, rows: Sequence[ArtefactRow]) -> None:
     """Keep encrypted contents."""
     names = ("seq", "name", "hash", "key_id", "sealed")
-    db.execute(sa.insert(_artefacts), [{name: getattr(row, name) for name in names} for row in rows])
+    db.execute(_ADD_ARTEFACTS, [{name: getattr(row, name) for name in names} for row in rows])
 
 
 def add_checkpoint(db: Connection, number: int, body: bytes, signature: bytes) -> None:
@@ -195,8 +207,7 @@ def artefact(db: Connection, tenant: str, hash_: str) -> ArtefactRow | None:
 
 def subject_key(db: Connection, tenant: str, subject: str) -> SubjectKeyRow | None:
     """The key of a subject that was not erased."""
-    query = sa.select(_subject_keys).where(_subject_keys.c.tenant == tenant, _subject_keys.c.subject == subject)
-    row = db.execute(query).one_or_none()
+    row = db.execute(_SUBJECT_KEY, {"of_tenant": tenant, "of_subject": subject}).one_or_none()
     return SubjectKeyRow(**row._mapping) if row else None
 
 
