@@ -254,7 +254,7 @@ def message(double: MessagesDouble, body: dict[str, Any], mode: Mode) -> dict[st
     refusal = {"type": "refusal", "category": "cyber", "explanation": "no"} if mode in _REFUSALS else None
     output = max(1, sum(tokens(block["text"]) for block in content))
     stop = _STOPS.get(mode, "end_turn")
-    if output > body["max_tokens"]:
+    if output > body["max_tokens"] and double.keeps_limit:
         content[-1]["text"], output, stop = (
             content[-1]["text"][: 4 * body["max_tokens"]],
             body["max_tokens"],
@@ -335,7 +335,7 @@ def _model_info(name: str, model: Model) -> dict[str, Any]:
         "lifecycle": model.lifecycle,
         "max_input_tokens": model.context,
         "max_tokens": model.output,
-        "capabilities": {**capabilities, "effort": {"supported": "haiku" not in name}},
+        "capabilities": {**capabilities, "effort": {"supported": model.knows_effort}},
     }
 
 

@@ -60,15 +60,17 @@ _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 class Model:
     """One model of the catalogue."""
 
-    context: int = 200_000
+    context: int = 1_000_000
     output: int = 64_000
     lifecycle: str = "active"
+    knows_effort: bool = True
 
 
 MODELS = {
     "claude-haiku-5-5": Model(),
-    "claude-sonnet-5-5": Model(context=1_000_000),
-    "claude-opus-5-5": Model(context=1_000_000, output=128_000),
+    "claude-sonnet-5-5": Model(),
+    "claude-opus-5-5": Model(output=128_000),
+    "claude-haiku-4-9": Model(context=200_000, knows_effort=False),
     "claude-opus-3-9": Model(lifecycle="retired"),
 }
 
@@ -99,7 +101,7 @@ def check_message(body: Any, fields: frozenset[str] = _FIELDS) -> None:
     _check_turns(body.get("messages"))
     _check_texts(body.get("system", []), "system", frozenset({"text"}))
     cites = _check_documents(body)
-    _check_output(body.get("output_config", {}), cites)
+    _check_output(body.get("output_config", {}), cites, model)
     if prompt_tokens(body) > model.context:
         raise Refused(400, f"prompt is too long: {prompt_tokens(body)} tokens > {model.context} maximum")
 
@@ -148,11 +150,13 @@ def _check_documents(body: dict[str, Any]) -> bool:
     return any(enabled)
 
 
-def _check_output(config: Any, cites: bool) -> None:
+def _check_output(config: Any, cites: bool, model: Model) -> None:
     if not isinstance(config, dict) or set(config) - {"effort", "format"}:
         raise Refused(400, "output_config: Extra inputs are not permitted")
     if config.get("effort") not in (None, *_EFFORTS):
         raise Refused(400, "output_config.effort: unknown value")
+    if "effort" in config and not model.knows_effort:
+        raise Refused(400, "output_config.effort: this model does not support the effort parameter")
     wanted = config.get("format")
     if wanted is None:
         return

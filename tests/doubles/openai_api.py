@@ -219,7 +219,8 @@ def completion(double: OpenAiDouble, body: dict[str, Any], mode: Mode) -> dict[s
     effective = "wrong_schema" if mode == "good_after_repair" and not prompt.repairing else mode
     text = "" if mode == "refusal" else double.answer(prompt)
     text = spoilt(text, effective) if effective in SPOILING else text
-    limit = body.get("max_tokens") or body.get("max_completion_tokens") or MODELS[body["model"]]
+    limit = body.get("max_tokens") or body.get("max_completion_tokens") if double.keeps_limit else None
+    limit = limit or MODELS[body["model"]]
     finish = "length" if mode in ("truncation", "context_exceeded") or tokens(text) > limit else "stop"
     finish = "content_filter" if mode == "content_filter" else finish
     text = text[: 4 * limit]

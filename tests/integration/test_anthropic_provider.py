@@ -14,13 +14,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx2
 import pytest
 
 from orchestrator.egress.contracts import GroundedAnswer
 from orchestrator.gateway.port import ModelReply, ModelRequest, ProviderFailure, TokenUsage, Turn
 from orchestrator.gateway.providers.anthropic_messages import AnthropicConfig, AnthropicProvider
-from orchestrator.gateway.providers.wire import ConnectionConfig, new_http_client
+from orchestrator.guarded_http import guarded_client
+from orchestrator.network import allow_list
 from tests.doubles.messages_api import MessagesDouble, create_app
 from tests.doubles.model_double import Mode
 from tests.doubles.model_requests import KEY, SECRET, SENTENCE, grounded_request, leaks
@@ -52,7 +52,12 @@ def run(url: str, work: Callable[[AnthropicProvider], Coroutine[Any, Any, T]], k
     """`work` with a provider, which is closed after it."""
 
     async def main() -> T:
-        provider = AnthropicProvider(api_key=key, base_url=url, config=AnthropicConfig(batch_poll_s=0.005))
+        provider = AnthropicProvider(
+            api_key=key,
+            base_url=url,
+            http_client=guarded_client(allow_list([url])),
+            config=AnthropicConfig(batch_poll_s=0.005),
+        )
         try:
             return await work(provider)
         finally:
@@ -258,6 +263,17 @@ def test_no_server_is_unreachable() -> None:
     assert (failed.kind, failed.detail) == ("unreachable", "ConnectError")
 
 
+def test_a_server_that_does_not_stop_is_cut_off(double: Double) -> None:
+    """More text than the tokens that were asked for can be is no answer; what it used is known."""
+    url, handle = double
+    handle.keeps_limit = False
+    handle.answer = lambda _: "x" * 2000
+    failed = failure(url, max_output_tokens=10)
+    assert failed.kind == "garbled"
+    assert failed.usage is not None
+    assert failed.usage.output >= 10 * 128 // 4
+
+
 def test_a_rotated_key_is_a_bad_credential(double: Double) -> None:
     """401 is told apart from a bad request, since another key may do."""
     url, handle = double
@@ -296,9 +312,8 @@ def test_tokens_are_counted_by_the_api(double: Double) -> None:
 def test_models_are_listed_with_what_they_can_do(double: Double) -> None:
     """Limits, retirement and capabilities are known at start-up."""
     models = {info.model: info for info in run(double[0], lambda provider: provider.models(timeout_s=10))}
-    assert models[MODEL].context_tokens == 200_000
+    assert models[MODEL].context_tokens == 1_000_000
     assert {"structured_output", "citations", "batches", "streaming", "prompt_caching"} <= models[MODEL].capabilities
-    assert "effort" not in models[MODEL].capabilities
     assert [name for name, info in models.items() if info.retired] == ["claude-opus-3-9"]
 
 
@@ -398,15 +413,11 @@ def test_nothing_that_is_seen_or_kept_holds_content_or_key(
 
 
 def test_a_host_that_is_not_allowed_is_never_talked_to(double: Double) -> None:
-    """The transport decides, whatever the SDK wraps its refusal in."""
+    """The client's list decides, whatever the SDK wraps its refusal in."""
     url, handle = double
 
-    class Nothing(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            raise ProviderFailure("not_allowed", request.url.host)
-
     async def main() -> ProviderFailure:
-        client = new_http_client(ConnectionConfig(), transport=Nothing())
+        client = guarded_client(allow_list(["https://example.org"]))
         provider = AnthropicProvider(api_key=KEY, base_url=url, http_client=client)
         with pytest.raises(ProviderFailure) as caught:
             await provider.complete(grounded_request(MODEL), timeout_s=10)
@@ -415,7 +426,7 @@ def test_a_host_that_is_not_allowed_is_never_talked_to(double: Double) -> None:
         return caught.value
 
     failed = asyncio.run(main())
-    assert (failed.kind, failed.detail) == ("not_allowed", "127.0.0.1")
+    assert (failed.kind, failed.detail) == ("not_allowed", url.removeprefix("http://").removesuffix("/v1"))
     assert handle.requests == []
 
 
@@ -467,9 +478,13 @@ spans, tracers = InMemorySpanExporter(), TracerProvider()
 tracers.add_span_processor(SimpleSpanProcessor(spans))
 trace.set_tracer_provider(tracers)
 from orchestrator.gateway.providers.anthropic_messages import AnthropicProvider
+from orchestrator.guarded_http import guarded_client
+from orchestrator.network import allow_list
 from tests.doubles.model_requests import grounded_request
 async def main():
-    provider = AnthropicProvider(api_key="test-key", base_url=sys.argv[1])
+    provider = AnthropicProvider(
+        api_key="test-key", base_url=sys.argv[1], http_client=guarded_client(allow_list([sys.argv[1]]))
+    )
     reply = await provider.complete(grounded_request("claude-haiku-5-5"), timeout_s=20)
     await provider.close()
     return reply

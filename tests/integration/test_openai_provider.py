@@ -14,13 +14,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx2
 import pytest
 
 from orchestrator.egress.contracts import GroundedAnswer
 from orchestrator.gateway.port import ModelReply, ProviderFailure, TokenUsage, Turn
 from orchestrator.gateway.providers.openai_compatible import OpenAiConfig, OpenAiProvider
-from orchestrator.gateway.providers.wire import ConnectionConfig, new_http_client
+from orchestrator.guarded_http import guarded_client
+from orchestrator.network import allow_list
 from tests.doubles.model_double import Mode
 from tests.doubles.model_requests import KEY, SECRET, SENTENCE, grounded_request, leaks
 from tests.doubles.openai_api import OpenAiDouble, create_app
@@ -57,7 +57,9 @@ def run(
     """`work` with a provider, which is closed after it."""
 
     async def main() -> T:
-        provider = OpenAiProvider(base_url=url, api_key=key, config=config)
+        provider = OpenAiProvider(
+            base_url=url, api_key=key, http_client=guarded_client(allow_list([url])), config=config
+        )
         try:
             return await work(provider)
         finally:
@@ -271,6 +273,17 @@ def test_no_server_is_unreachable() -> None:
     assert (failed.kind, failed.detail) == ("unreachable", "ConnectError")
 
 
+def test_a_server_that_does_not_stop_is_cut_off(double: Double) -> None:
+    """More text than the tokens that were asked for can be is no answer; what it used is known."""
+    url, handle = double
+    handle.keeps_limit = False
+    handle.answer = lambda _: "x" * 2000
+    failed = failure(url, max_output_tokens=10)
+    assert failed.kind == "garbled"
+    assert failed.usage is not None
+    assert failed.usage.output >= 10 * 128 // 4
+
+
 def test_a_server_without_keys_needs_none(double: Double) -> None:
     """A local server is used as it stands; a server that wants a key says so as a bad credential."""
     url, handle = double
@@ -343,15 +356,11 @@ def test_nothing_that_is_seen_or_kept_holds_content_or_key(
 
 
 def test_a_host_that_is_not_allowed_is_never_talked_to(double: Double) -> None:
-    """The transport decides, whatever the SDK wraps its refusal in."""
+    """The client's list decides, whatever the SDK wraps its refusal in."""
     url, handle = double
 
-    class Nothing(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            raise ProviderFailure("not_allowed", request.url.host)
-
     async def main() -> ProviderFailure:
-        client = new_http_client(ConnectionConfig(), transport=Nothing())
+        client = guarded_client(allow_list(["https://example.org"]))
         provider = OpenAiProvider(base_url=url, api_key=KEY, http_client=client)
         with pytest.raises(ProviderFailure) as caught:
             await provider.complete(grounded_request(MODEL), timeout_s=10)
@@ -360,7 +369,7 @@ def test_a_host_that_is_not_allowed_is_never_talked_to(double: Double) -> None:
         return caught.value
 
     failed = asyncio.run(main())
-    assert (failed.kind, failed.detail) == ("not_allowed", "127.0.0.1")
+    assert (failed.kind, failed.detail) == ("not_allowed", url.removeprefix("http://").removesuffix("/v1"))
     assert handle.requests == []
 
 
@@ -399,9 +408,13 @@ HOSTILE = {
 SCRIPT = """
 import asyncio, sys
 from orchestrator.gateway.providers.openai_compatible import OpenAiProvider
+from orchestrator.guarded_http import guarded_client
+from orchestrator.network import allow_list
 from tests.doubles.model_requests import grounded_request
 async def main():
-    provider = OpenAiProvider(base_url=sys.argv[1], api_key=sys.argv[2] or None)
+    provider = OpenAiProvider(
+        base_url=sys.argv[1], api_key=sys.argv[2] or None, http_client=guarded_client(allow_list([sys.argv[1]]))
+    )
     reply = await provider.complete(grounded_request("llama-4-8b"), timeout_s=20)
     await provider.close()
     return reply

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -29,23 +30,22 @@ from orchestrator.gateway.port import (
 from orchestrator.gateway.providers.native_citations import CitedBlock, grounded_answer
 from orchestrator.gateway.providers.structured_output import portable_schema
 from orchestrator.gateway.providers.wire import (
+    MOST_CHARACTERS_PER_TOKEN,
     PROMPT_TOO_LONG,
     USAGE_ESTIMATED,
-    ConnectionConfig,
     at_least,
     failure_kind,
-    new_http_client,
-    raised_within,
     retry_after_s,
     word,
 )
+from orchestrator.network import refusal_in
 
 T = TypeVar("T")
 
 BASE_URL: Final = "https://api.anthropic.com"
 
 # Attribute and type errors come from an answer of the wrong shape: the SDK builds its objects without checking.
-_ERRORS: Final = (anthropic.AnthropicError, httpx2.HTTPError, TimeoutError, ValueError, AttributeError, TypeError)
+_ERRORS: Final = (anthropic.AnthropicError, httpx2.HTTPError, OSError, ValueError, AttributeError, TypeError)
 _KINDS: Final[Mapping[str, FailureKind]] = {  # of errors that come within a stream or a batch, so without a status
     "authentication_error": "bad_credential",
     "permission_error": "bad_credential",
@@ -70,26 +70,30 @@ logging.getLogger("anthropic").setLevel(logging.WARNING)  # at DEBUG it prints p
 class AnthropicConfig:
     """What may be set about the Messages API."""
 
-    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     batch_poll_s: float = 30.0  # between two looks at a batch that has not ended
 
 
 class AnthropicProvider:
-    """The Messages API with one key. `http_client` carries every connection, and is closed with the provider."""
+    """The Messages API with one key. `http_client` carries every connection, and is closed with the provider.
+
+    Effort is sent to every model but those of which `models` has learnt that they do not know it.
+    """
 
     def __init__(
         self,
         *,
         api_key: str,
+        http_client: httpx2.AsyncClient,
         base_url: str = BASE_URL,
-        http_client: httpx2.AsyncClient | None = None,
         config: AnthropicConfig | None = None,
     ) -> None:
         self._config = config or AnthropicConfig()
+        self._connect_s = http_client.timeout.connect or math.inf
+        self._without_effort: frozenset[str] = frozenset()
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
-            http_client=http_client or new_http_client(self._config.connection),
+            http_client=http_client,
             max_retries=0,
             open_telemetry=False,
             webhook_key="",  # any value keeps it from asking the environment
@@ -98,7 +102,9 @@ class AnthropicProvider:
 
     async def complete(self, request: ModelRequest, *, timeout_s: float) -> ModelReply:
         """Send the request once, as a stream. Raises ProviderFailure, with what was used where a stream had begun."""
-        seen = _Seen(native_citations=request.native_citations)
+        seen = _Seen(
+            native_citations=request.native_citations, room=request.max_output_tokens * MOST_CHARACTERS_PER_TOKEN
+        )
         failure = None
         try:
             async with asyncio.timeout(timeout_s):
@@ -115,7 +121,7 @@ class AnthropicProvider:
 
     async def count_tokens(self, request: ModelRequest, *, timeout_s: float) -> int | None:
         """Tokens of the request as the API counts them, for free. Raises ProviderFailure."""
-        body = {key: value for key, value in _body(request).items() if key != "max_tokens"}
+        body = {key: value for key, value in self._body(request).items() if key != "max_tokens"}
 
         async def counted() -> int:
             return _whole((await self._client.messages.count_tokens(**body, timeout=timeout)).input_tokens)
@@ -128,7 +134,10 @@ class AnthropicProvider:
 
         async def listed() -> list[ModelInfo]:
             pages = self._client.models.list(limit=1000, timeout=self._timeout(timeout_s))
-            return [_info(model) async for model in pages]
+            found = [model async for model in pages]
+            told = (model for model in found if model.capabilities is not None)
+            self._without_effort = frozenset(model.id for model in told if not _able(model, "effort"))
+            return [_info(model) for model in found]
 
         return await self._once(listed(), timeout_s)
 
@@ -138,7 +147,7 @@ class AnthropicProvider:
         Half the price, done within a day. Batches are kept by the provider for weeks: not for confidential data.
         Raises ProviderFailure.
         """
-        entries: list[Any] = [{"custom_id": name, "params": _body(request)} for name, request in requests.items()]
+        entries: list[Any] = [{"custom_id": name, "params": self._body(request)} for name, request in requests.items()]
 
         async def submitted() -> str:
             return _text((await self._client.messages.batches.create(requests=entries, timeout=timeout)).id)
@@ -166,13 +175,33 @@ class AnthropicProvider:
         await self._client.close()
 
     async def _stream(self, request: ModelRequest, seen: _Seen, timeout_s: float) -> None:
-        stream = await self._client.messages.create(**_body(request), stream=True, timeout=self._timeout(timeout_s))
+        stream = await self._client.messages.create(
+            **self._body(request), stream=True, timeout=self._timeout(timeout_s)
+        )
         async with stream:
             seen.request_id = stream.response.headers.get("request-id")
             async for event in stream:
                 seen.take(event)
         if not seen.began:
             raise ValueError("what came back was no stream of events")
+
+    def _body(self, request: ModelRequest) -> dict[str, Any]:
+        """What is sent, but for `stream`."""
+        body: dict[str, Any] = {
+            "model": request.model,
+            "max_tokens": request.max_output_tokens,
+            "messages": [{"role": turn.role, "content": turn.text} for turn in request.turns],
+        }
+        if request.system:
+            cached = {"cache_control": {"type": "ephemeral"}} if request.cache_system else {}
+            body["system"] = [{"type": "text", "text": request.system, **cached}]
+        if request.native_citations:
+            body["messages"][0]["content"] = _documents(request)
+        tells_effort = request.effort and request.model not in self._without_effort
+        output: dict[str, Any] = {"effort": request.effort} if tells_effort else {}
+        if request.schema is not None and not request.native_citations:  # the API refuses both together
+            output["format"] = {"type": "json_schema", "schema": portable_schema(request.schema)}
+        return {**body, "output_config": output} if output else body
 
     async def _once(self, call: Awaitable[T], timeout_s: float) -> T:
         try:
@@ -183,7 +212,7 @@ class AnthropicProvider:
         raise failure  # outside of the handler, so that it does not drag the SDK's error along
 
     def _timeout(self, timeout_s: float) -> httpx2.Timeout:
-        return httpx2.Timeout(timeout_s, connect=min(timeout_s, self._config.connection.connect_s))
+        return httpx2.Timeout(timeout_s, connect=min(timeout_s, self._connect_s))
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -191,6 +220,7 @@ class _Seen:
     """What a message has brought so far."""
 
     native_citations: bool
+    room: int = 0  # characters that may still come as a stream
     began: bool = False
     stopped: bool = False
     model: str | None = None
@@ -213,6 +243,9 @@ class _Seen:
                 self.blocks[event.index] = CitedBlock(text=event.content_block.text)
             case "content_block_delta" if event.delta.type == "text_delta":
                 self.blocks[event.index].text += event.delta.text
+                self.room -= len(event.delta.text)
+                if self.room < 0:
+                    raise ValueError("more came than was asked for")
             case "content_block_delta" if event.delta.type == "citations_delta":
                 self._cite(event.index, event.delta.citation)
             case "message_delta":
@@ -252,24 +285,6 @@ class _Seen:
             request_id=self.request_id,
             detail=USAGE_ESTIMATED if cut else self.category,
         )
-
-
-def _body(request: ModelRequest) -> dict[str, Any]:
-    """What is sent, but for `stream`."""
-    body: dict[str, Any] = {
-        "model": request.model,
-        "max_tokens": request.max_output_tokens,
-        "messages": [{"role": turn.role, "content": turn.text} for turn in request.turns],
-    }
-    if request.system:
-        cached = {"cache_control": {"type": "ephemeral"}} if request.cache_system else {}
-        body["system"] = [{"type": "text", "text": request.system, **cached}]
-    if request.native_citations:
-        body["messages"][0]["content"] = _documents(request)
-    output: dict[str, Any] = {"effort": request.effort} if request.effort else {}
-    if request.schema is not None and not request.native_citations:  # the API refuses both together
-        output["format"] = {"type": "json_schema", "schema": portable_schema(request.schema)}
-    return {**body, "output_config": output} if output else body
 
 
 def _documents(request: ModelRequest) -> list[dict[str, Any]]:
@@ -317,16 +332,13 @@ def _text(value: object) -> str:
     return value
 
 
+def _able(model: Any, capability: str) -> bool:
+    return bool(getattr(getattr(model.capabilities, capability, None), "supported", False))
+
+
 def _info(model: Any) -> ModelInfo:
-    names = {
-        "batch": "batches",
-        "citations": "citations",
-        "structured_outputs": "structured_output",
-        "effort": "effort",
-    }
-    able = {
-        ours for theirs, ours in names.items() if getattr(getattr(model.capabilities, theirs, None), "supported", 0)
-    }
+    names = {"batch": "batches", "citations": "citations", "structured_outputs": "structured_output"}
+    able = {ours for theirs, ours in names.items() if _able(model, theirs)}
     return ModelInfo(
         model=_text(model.id),
         context_tokens=model.max_input_tokens,
@@ -358,16 +370,16 @@ def _context_full(model: str, failure: ProviderFailure) -> ModelReply:
 
 def _failure(error: BaseException) -> ProviderFailure:
     """What an error of the SDK means, with nothing of what it holds but words of the protocol."""
-    refused = raised_within(error)
+    refused = refusal_in(error)
     if refused is not None:
-        return ProviderFailure(refused.kind, refused.detail)
+        return ProviderFailure("not_allowed", word(refused.item))
     if isinstance(error, anthropic.APIStatusError):
         return _status_failure(error)
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException | TimeoutError):
         return ProviderFailure("timeout")
     if isinstance(error, anthropic.APIResponseValidationError):
         return ProviderFailure("garbled", status=error.status_code)
-    if isinstance(error, anthropic.APIConnectionError | httpx2.TransportError):
+    if isinstance(error, anthropic.APIConnectionError | httpx2.TransportError | OSError):
         return ProviderFailure("unreachable", type(error.__cause__ or error).__name__)
     return ProviderFailure("garbled", type(error).__name__)
 

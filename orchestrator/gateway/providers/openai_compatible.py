@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import httpx2
@@ -28,22 +29,21 @@ from orchestrator.gateway.port import (
 )
 from orchestrator.gateway.providers.structured_output import portable_schema
 from orchestrator.gateway.providers.wire import (
+    MOST_CHARACTERS_PER_TOKEN,
     PROMPT_TOO_LONG,
     USAGE_ESTIMATED,
-    ConnectionConfig,
     at_least,
     estimated_tokens,
     failure_kind,
-    new_http_client,
-    raised_within,
     retry_after_s,
     word,
 )
+from orchestrator.network import refusal_in
 
 NO_KEY: Final = "none"  # sent where a server wants no key; without one the SDK would look into the environment
 
 # Attribute and type errors come from an answer of the wrong shape: the SDK builds its objects without checking.
-_ERRORS: Final = (openai.OpenAIError, httpx2.HTTPError, TimeoutError, ValueError, AttributeError, TypeError)
+_ERRORS: Final = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, AttributeError, TypeError)
 _CODES: Final[Mapping[str, FailureKind]] = {  # of errors, where they say more than the status
     "insufficient_quota": "spend_limit",
     "billing_hard_limit_reached": "spend_limit",
@@ -60,7 +60,6 @@ _STOPS: Final[Mapping[str, Stop]] = {"length": "truncated", "content_filter": "r
 class OpenAiConfig:
     """What a server knows."""
 
-    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     answer_format: Literal["json_schema", "json_object", "text"] = "json_schema"  # the others: schema in the prompt
     strict: bool = True  # whether it knows `strict` of a schema
     reports_usage: bool = True  # whether it knows `stream_options`
@@ -75,15 +74,16 @@ class OpenAiProvider:
         self,
         *,
         base_url: str,
+        http_client: httpx2.AsyncClient,
         api_key: str | None = None,
-        http_client: httpx2.AsyncClient | None = None,
         config: OpenAiConfig | None = None,
     ) -> None:
         self._config = config or OpenAiConfig()
+        self._connect_s = http_client.timeout.connect or math.inf
         self._client = openai.AsyncOpenAI(
             api_key=api_key or NO_KEY,
             base_url=base_url,
-            http_client=http_client or new_http_client(self._config.connection),
+            http_client=http_client,
             max_retries=0,
             admin_api_key="",  # any value keeps it from asking the environment
             webhook_secret="",
@@ -96,7 +96,7 @@ class OpenAiProvider:
         """Send the request once, as a stream. Raises ProviderFailure, with what was used where a stream had begun."""
         if request.native_citations:
             raise ProviderFailure("bad_request", "native_citations")
-        seen = _Seen(prompt=_prompt_text(request))
+        seen = _Seen(prompt=_prompt_text(request), room=request.max_output_tokens * MOST_CHARACTERS_PER_TOKEN)
         failure = None
         try:
             async with asyncio.timeout(timeout_s):
@@ -141,7 +141,7 @@ class OpenAiProvider:
             raise ValueError("what came back was no stream of chunks")
 
     def _timeout(self, timeout_s: float) -> httpx2.Timeout:
-        return httpx2.Timeout(timeout_s, connect=min(timeout_s, self._config.connection.connect_s))
+        return httpx2.Timeout(timeout_s, connect=min(timeout_s, self._connect_s))
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -149,6 +149,7 @@ class _Seen:
     """What a completion has brought so far."""
 
     prompt: str
+    room: int  # most characters of text
     began: bool = False
     model: str | None = None
     request_id: str | None = None
@@ -162,6 +163,8 @@ class _Seen:
         self.began, self.model = True, chunk.model
         for choice in chunk.choices[:1]:
             self.text += choice.delta.content or ""
+            if len(self.text) > self.room:
+                raise ValueError("more came than was asked for")
             self.refused = self.refused or bool(choice.delta.refusal)
             self.finish_reason = choice.finish_reason or self.finish_reason
         if chunk.usage is not None:
@@ -250,12 +253,12 @@ def _context_full(model: str, failure: ProviderFailure) -> ModelReply:
 
 def _failure(error: BaseException) -> ProviderFailure:
     """What an error of the SDK means, with nothing of what it holds but words of the protocol."""
-    refused = raised_within(error)
+    refused = refusal_in(error)
     if refused is not None:
-        return ProviderFailure(refused.kind, refused.detail)
+        return ProviderFailure("not_allowed", word(refused.item))
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
         return ProviderFailure("timeout")
-    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
+    if isinstance(error, openai.APIConnectionError | httpx2.TransportError | OSError):
         return ProviderFailure("unreachable", type(error.__cause__ or error).__name__)
     if isinstance(error, openai.APIResponseValidationError):
         return ProviderFailure("garbled", status=error.status_code)

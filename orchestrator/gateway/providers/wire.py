@@ -1,44 +1,22 @@
-"""What the wires of model providers have in common: connections, statuses, waiting times, and tokens nobody counted."""
+"""What the wires of model providers have in common: statuses, waiting times, and tokens that nobody counted."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from orchestrator.gateway.port import FailureKind, ProviderFailure, TokenUsage
-
-if TYPE_CHECKING:
-    import httpx2
+from orchestrator.gateway.port import FailureKind, TokenUsage
 
 PROMPT_TOO_LONG: Final = "prompt_too_long"  # detail of a failure that is no failure: the context is full
 USAGE_ESTIMATED: Final = "usage_estimated"  # detail of a reply whose usage the provider did not get to report
 
+MOST_CHARACTERS_PER_TOKEN: Final = 128  # a run of spaces; a server that sends more than was asked for is cut off
 _BYTES_PER_TOKEN: Final = 4  # rule of thumb of both providers for English; other scripts have more bytes a letter
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionConfig:
-    """How connections to a provider are made."""
-
-    connect_s: float = 5.0  # longest wait for a connection
-    max_connections: int = 1000  # as both SDKs have it; the routes' own limits are lower
-
-
-def new_http_client(config: ConnectionConfig, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
-    """A client that reads no proxies or certificates from the environment and follows no redirect.
-
-    `transport` decides which hosts may be talked to; without one, any.
-    """
-    import httpx2
-
-    limits = httpx2.Limits(max_connections=config.max_connections, max_keepalive_connections=100)
-    return httpx2.AsyncClient(trust_env=False, follow_redirects=False, limits=limits, transport=transport)
 
 
 def failure_kind(status: int) -> FailureKind:
@@ -113,16 +91,3 @@ def at_least(usage: TokenUsage, text: str) -> TokenUsage:
 def word(value: object) -> str:
     """`value` if it is a machine's word and so no content; else empty."""
     return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it, outermost first."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
-
-
-def raised_within(error: BaseException) -> ProviderFailure | None:
-    """A ProviderFailure that the transport raised and an SDK wrapped: a host that may not be talked to."""
-    return next((cause for cause in causes(error) if isinstance(cause, ProviderFailure)), None)

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.gateway.port import ProviderFailure, TokenUsage
+from orchestrator.gateway.port import TokenUsage
 from orchestrator.gateway.providers.wire import (
     at_least,
     estimated_tokens,
     failure_kind,
-    raised_within,
     retry_after_s,
     word,
 )
@@ -106,12 +105,3 @@ def test_a_broken_stream_costs_at_least_what_came(told: int, text: str) -> None:
 def test_only_a_machines_word_is_kept_of_an_error(value: object, kept: str) -> None:
     """Sentences may repeat the prompt, so they are dropped."""
     assert word(value) == kept
-
-
-def test_a_refusal_is_found_under_what_wraps_it() -> None:
-    """However deep an SDK buries what the transport raised."""
-    refusal = ProviderFailure("not_allowed", "example.org")
-    inner, outer = ValueError(), RuntimeError()
-    inner.__cause__, outer.__context__ = refusal, inner
-    assert raised_within(outer) is refusal
-    assert raised_within(ValueError()) is None
