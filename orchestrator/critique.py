@@ -1,6 +1,6 @@
 """Second looks at an output: the model's own, and that of another model. What to ask and how to read it; no effects.
 
-    statements_to_check, variables   what the prompt `self-critique` is filled with
+    statements_to_check, variables   what the prompt `critique` is filled with
     supported_share                  what its answer comes to: the signal `critique`
     agreement                        how far the claims of a second answer say the same: the signal `agreement`
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.egress.contracts import Critique, Statement
     from orchestrator.egress.gate import Parsed, Validated
 
-PROMPT: Final = "self-critique"  # name in the prompt registry; its contract is `critique`
+PROMPT: Final = "critique"  # name in the prompt registry; its contract is `critique`
 MOST_CLAIMS: Final = 20  # that one critique looks at: beyond, verdicts become careless and the call dear
 
 
