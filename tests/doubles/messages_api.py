@@ -150,7 +150,7 @@ def create_app(double: MessagesDouble) -> FastAPI:
 
 
 def _ids(double: MessagesDouble) -> dict[str, str]:
-    return {"request-id": double.new_id("req")}
+    return {"request-id": double.names_itself or double.new_id("req")}
 
 
 def _check_credential(double: MessagesDouble, request: Request) -> None:
@@ -264,7 +264,7 @@ def message(double: MessagesDouble, body: dict[str, Any], mode: Mode) -> dict[st
         "id": double.new_id("msg"),
         "type": "message",
         "role": "assistant",
-        "model": body["model"],
+        "model": double.names_itself or body["model"],
         "content": content,
         "stop_reason": stop,
         "stop_sequence": None,

@@ -11,7 +11,9 @@ from typing import Any
 _DATA = re.compile(r"<<data (?P<nonce>\w+) (?P<number>\d+)>>\n(?P<inside>.*?)\n<</data (?P=nonce) (?P=number)>>", re.S)
 _SPACE = r"\s\u02c6\u2016\u205e\ue000-\ue0ff"  # with the marks that may stand in its place
 _SENTENCE = re.compile(rf"[^.!?\n]+(?:[.!?](?![{_SPACE}]|$)[^.!?\n]*)*[.!?]?")
-_QUESTION = re.compile(r"<question>(.*?)</question>|^\W*(?:the )?question\W*:\W*(.+)$", re.S | re.I | re.M)
+_ASKED = re.compile(r"^[^\n]*\b(?:question|request|say|about)\W*:\s*(.+?)\s*(?:\n\s*\n|\Z)", re.S | re.I | re.M)
+_LIST = re.compile(r"^(?:The )?(?P<name>[A-Za-z]+)[^\n]*\n+(?P<items>(?:- [^\n]*\n?)+)", re.M)
+_NUMBERED = re.compile(r"^\d+\. ", re.M)
 _WORD = re.compile(r"\w{3,}")
 _COMMON = frozenset(
     [
@@ -38,8 +40,6 @@ _COMMON = frozenset(
     ]
 )
 
-_LABELS = {"category": "general", "priority": "normal", "suggested_team": "support", "name": "answer", "problem": ""}
-
 INVENTED = "The moon office opens at 25 o'clock on 31 February."
 SPOILING = ("malformed_json", "truncation", "wrong_schema", "uncited_claim", "invented_quote", "placeholder_leak")
 LEAK = " Write to [EMAIL_9]."
@@ -65,7 +65,7 @@ class Asked:
 
     @property
     def user_text(self) -> str:
-        return "\n".join(text for role, text in self.turns if role == "user")
+        return "\n\n".join(text for role, text in self.turns if role == "user")
 
     @property
     def repairing(self) -> bool:
@@ -88,10 +88,10 @@ def sources(text: str) -> list[Source]:
 
 
 def question(text: str) -> str:
-    """What is asked: after the word "question", or all that is no data."""
+    """What is asked: the paragraph after the line that says so, or all that is no data."""
     rest = _DATA.sub("", text)
-    match = _QUESTION.search(rest)
-    return next(filter(None, match.groups())).strip() if match else rest
+    match = _ASKED.search(rest)
+    return match[1] if match else rest
 
 
 def sentences(text: str) -> list[str]:
@@ -117,40 +117,78 @@ def _words(text: str) -> set[str]:
     return set(_WORD.findall(re.sub(f"[{_SPACE}]", " ", text).casefold())) - _COMMON
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What an answer is made of."""
+
+    quote: tuple[int, str] | None
+    labels: dict[str, str]  # by field: one of those that the prompt names
+    disclaimers: list[str]  # that the prompt asks for
+    claims: int  # that are to be judged
+
+    @property
+    def sentence(self) -> str:
+        """The quote as one writes it oneself: with white space where the data is marked."""
+        return re.sub(f"[{_SPACE}]", " ", self.quote[1]) if self.quote else "none"
+
+
+def known(asked: Asked) -> Known:
+    """What the prompt says of what an answer may hold, in the words of the prompt library."""
+    found = _LIST.finditer(asked.system)
+    lists = {match["name"].lower(): [line[2:] for line in match["items"].splitlines()] for match in found}
+    names = {"category": "categories", "priority": "priorities", "suggested_team": "teams", "name": "fields"}
+    labels = {field: lists.get(listed, ["general"])[0].partition(",")[0] for field, listed in names.items()}
+    disclaimers = [line for line in lists.get("disclaimers", ()) if not line.startswith("None is asked for")]
+    judged = asked.user_text.partition("Claims to check:")[2]
+    return Known(
+        quote=best_quote(asked), labels=labels, disclaimers=disclaimers, claims=len(_NUMBERED.findall(judged)) or 1
+    )
+
+
 def good_answer(asked: Asked) -> str:
     """A valid answer: by the schema of the request where it has one, else the sentence itself."""
-    quote = best_quote(asked)
+    facts = known(asked)
     if asked.schema is None:
-        return quote[1] if quote else "The sources do not say."
-    return json.dumps(filled(asked.schema, asked.schema.get("$defs", {}), quote), ensure_ascii=False)
+        return facts.sentence if facts.quote else "The sources do not say."
+    return json.dumps(filled(asked.schema, asked.schema.get("$defs", {}), facts), ensure_ascii=False)
 
 
-def filled(schema: dict[str, Any], defs: dict[str, Any], quote: tuple[int, str] | None, name: str = "") -> Any:
-    """A plausible small value that fits `schema`. Arrays hold one item where there is something to quote."""
+def filled(schema: dict[str, Any], defs: dict[str, Any], facts: Known, name: str = "", number: int = 0) -> Any:
+    """A plausible small value that fits `schema`. Arrays hold one item where there is something to quote.
+
+    `name` is that of the field, `number` that of the item within its array, from 0.
+    """
     if "$ref" in schema:
-        return filled(defs[schema["$ref"].rsplit("/", 1)[-1]], defs, quote, name)
+        return filled(defs[schema["$ref"].rsplit("/", 1)[-1]], defs, facts, name, number)
     if "enum" in schema or "const" in schema:
         return schema.get("enum", [schema.get("const")])[0]
     if "anyOf" in schema:
-        return filled(schema["anyOf"][0], defs, quote, name)
+        return filled(schema["anyOf"][0], defs, facts, name, number)
     match schema.get("type"):
         case "object":
-            return {key: filled(part, defs, quote, key) for key, part in schema.get("properties", {}).items()}
+            return {key: filled(part, defs, facts, key, number) for key, part in schema.get("properties", {}).items()}
         case "array":
-            return (
-                [filled(schema["items"], defs, quote, name)]
-                if quote and schema["items"].get("type") != "string"
-                else []
-            )
+            return _items(schema["items"], defs, facts, name)
+        case "string" if name == "problem":
+            return ""
+        case "string" if name == "quote" and facts.quote:
+            return facts.quote[1]
         case "string":
-            return _LABELS.get(name, quote[1] if quote else "none")
+            return facts.labels.get(name, facts.sentence)
         case "integer":
-            return quote[0] if quote else 1
+            return number + 1 if name == "claim" or not facts.quote else facts.quote[0]
         case "number":
             return 0.9
         case "boolean":
-            return quote is not None
+            return facts.quote is not None
     return None
+
+
+def _items(items: dict[str, Any], defs: dict[str, Any], facts: Known, name: str) -> list[Any]:
+    if items.get("type") == "string":
+        return facts.disclaimers if name == "disclaimers" else []
+    count = facts.claims if name == "verdicts" else int(facts.quote is not None)
+    return [filled(items, defs, facts, name, number) for number in range(count)]
 
 
 def spoilt(text: str, mode: str) -> str:

@@ -62,6 +62,7 @@ class ModelDouble:
         self.answer = answer
         self.default: Mode = "good"  # when nothing is enqueued
         self.key: str | None = "test-key"  # the one that is accepted; None: any or none
+        self.names_itself: str | None = None  # in place of its model's name and of the request's id
         self.keeps_limit = True  # whether it stops at the tokens that were asked for
         self.requests: list[Recorded] = []
         self.given: Counter[str] = Counter()  # modes that were given, of all endpoints

@@ -109,7 +109,7 @@ def create_app(double: OpenAiDouble) -> FastAPI:
 
 
 def _ids(double: OpenAiDouble) -> dict[str, str]:
-    return {"x-request-id": double.new_id("req-")}
+    return {"x-request-id": double.names_itself or double.new_id("req-")}
 
 
 def _failure(mode: Mode) -> Response | None:
@@ -238,7 +238,7 @@ def completion(double: OpenAiDouble, body: dict[str, Any], mode: Mode) -> dict[s
 
 def _reply(double: OpenAiDouble, request: Request, body: dict[str, Any], mode: Mode) -> Response:
     said = completion(double, body, mode)
-    head = {"id": double.new_id("chatcmpl-"), "created": 0, "model": body["model"]}
+    head = {"id": double.new_id("chatcmpl-"), "created": 0, "model": double.names_itself or body["model"]}
     if body.get("stream"):
         chunks = _chunks(double, request, said, {**head, "object": "chat.completion.chunk"}, mode)
         return StreamingResponse(chunks, media_type="text/event-stream", headers=_ids(double))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import jinja2
 import pytest
 
 from orchestrator.egress.contracts import CONTRACTS
@@ -190,17 +191,61 @@ def test_sources_are_read_as_they_are_spotlit(datamark: bool) -> None:
     assert found[1].text.endswith("HR.")
 
 
+LIBRARY = ROOT / "orchestrator" / "prompts" / "library"
+VARIABLES: dict[str, Any] = {
+    "history": "They asked about the office before.",
+    "categories": ["people, all about leave", "office"],
+    "priorities": ["low", "high"],
+    "teams": ["people team, answers staff", "facilities"],
+    "fields": ["days, how many", "hours"],
+    "claims": ['Staff get 25.5 days. Source 2 says "Staff get 25.5 days of leave."', "The office opens at eight."],
+    "disclaimers": ["This is no advice.", "Ask before you act."],
+    "recipient": "a colleague",
+    "points": 3,
+}
+
+
+def from_library(name: str, question: str, datamark: bool = False) -> Asked:
+    """A prompt of the library, filled in."""
+    folder = max((LIBRARY / name.replace("_", "-")).iterdir())
+    data = spotlight(DATA, SpotlightConfig(datamark=datamark))
+    filled_in = {**VARIABLES, "evidence": data.text, "question": question}
+    system, user = (
+        jinja2.Template((folder / f"{part}.md.j2").read_text(), trim_blocks=True).render(filled_in)
+        for part in ("system", "user")
+    )
+    schema = portable_schema(CONTRACTS[name].schema)
+    return Asked(system=f"{system}\n{data.rules}", turns=(("user", user),), schema=schema, body={})
+
+
 @pytest.mark.parametrize("datamark", [False, True])
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_the_good_answer_fits_every_contract_and_quotes_the_right_source(name: str, datamark: bool) -> None:
+def test_the_good_answer_fits_every_prompt_and_quotes_the_right_source(name: str, datamark: bool) -> None:
     """It is valid after the contract's own model, and each quote is a sentence of the numbered source."""
-    asked = prompt("How many days of leave do staff get?", datamark, portable_schema(CONTRACTS[name].schema))
+    asked = from_library(name, "How many days of leave do staff get?", datamark)
     answer = good_answer(asked)
     CONTRACTS[name].model.model_validate_json(answer)
     texts = {source.number: source.text for source in sources(asked.user_text)}
     quotes = [(part["source"], part["quote"]) for part in walk(json.loads(answer)) if "quote" in part]
     assert quotes or name == "critique"
+    if name in ("grounded_answer", "summary"):
+        assert "Staff get 25.5 days of leave." in answer  # a claim is written with white space, whatever marks the data
     assert all(number == 2 and quote in texts[number] and "25.5" in quote for number, quote in quotes)
+
+
+def test_the_good_answer_uses_the_words_that_the_prompt_gives() -> None:
+    """Labels up to the comma, disclaimers word for word, a verdict for each claim."""
+    question = "How many days of leave do staff get?"
+    sorted_out = json.loads(good_answer(from_library("classification", question)))
+    assert (sorted_out["category"], sorted_out["priority"], sorted_out["suggested_team"]) == (
+        "people",
+        "low",
+        "people team",
+    )
+    assert json.loads(good_answer(from_library("extraction", question)))["fields"][0]["name"] == "days"
+    assert json.loads(good_answer(from_library("drafted_message", question)))["disclaimers"] == VARIABLES["disclaimers"]
+    verdicts = json.loads(good_answer(from_library("critique", question)))["verdicts"]
+    assert [(verdict["claim"], verdict["supported"]) for verdict in verdicts] == [(1, True), (2, True)]
 
 
 def test_a_question_that_shares_no_word_has_no_answer() -> None:

@@ -265,6 +265,14 @@ def test_a_cancelled_call_closes_its_connection(double: Double, mode: Mode) -> N
     run(url, work)
 
 
+def test_ids_and_names_that_are_sentences_are_not_taken(double: Double) -> None:
+    """A server may write the prompt where its name or the request's id belongs; neither gets into the record."""
+    url, handle = double
+    handle.names_itself = f"I was asked: {SECRET}"
+    reply = ask(url)
+    assert (reply.stop, reply.model, reply.request_id) == ("end", MODEL, None)
+
+
 def test_no_server_is_unreachable() -> None:
     """A refused connection is a failure to be retried elsewhere."""
     with socket.socket() as taken:

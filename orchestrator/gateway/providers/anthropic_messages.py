@@ -179,7 +179,7 @@ class AnthropicProvider:
             **self._body(request), stream=True, timeout=self._timeout(timeout_s)
         )
         async with stream:
-            seen.request_id = stream.response.headers.get("request-id")
+            seen.request_id = word(stream.response.headers.get("request-id")) or None
             async for event in stream:
                 seen.take(event)
         if not seen.began:
@@ -281,7 +281,7 @@ class _Seen:
             text=grounded_answer(blocks) if self.native_citations and stop == "end" else self.text,
             stop=stop,
             usage=at_least(self.usage, self.text) if cut else self.usage,
-            model=self.model or model,
+            model=word(self.model) or model,
             request_id=self.request_id,
             detail=USAGE_ESTIMATED if cut else self.category,
         )
@@ -398,5 +398,5 @@ def _status_failure(error: anthropic.APIStatusError) -> ProviderFailure:
         PROMPT_TOO_LONG if too_long else code or kind,
         status=status,
         retry_after_s=retry_after_s(error.response.headers),
-        request_id=error.request_id,
+        request_id=word(error.request_id) or None,
     )

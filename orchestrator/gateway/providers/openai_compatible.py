@@ -134,7 +134,7 @@ class OpenAiProvider:
             **_body(request, self._config), stream=True, timeout=self._timeout(timeout_s)
         )
         async with stream:
-            seen.request_id = stream.response.headers.get("x-request-id")
+            seen.request_id = word(stream.response.headers.get("x-request-id")) or None
             async for chunk in stream:
                 seen.take(chunk)
         if not seen.began:
@@ -187,7 +187,7 @@ class _Seen:
             text=self.text,
             stop=stop,
             usage=self.usage or self.counted,
-            model=self.model or model,
+            model=word(self.model) or model,
             request_id=self.request_id,
             detail=detail if self.usage else USAGE_ESTIMATED,
         )
@@ -283,5 +283,5 @@ def _told_failure(error: openai.APIError) -> ProviderFailure:
         detail,
         status=error.status_code,
         retry_after_s=retry_after_s(error.response.headers),
-        request_id=error.request_id,
+        request_id=word(error.request_id) or None,
     )

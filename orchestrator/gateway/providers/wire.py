@@ -16,7 +16,7 @@ USAGE_ESTIMATED: Final = "usage_estimated"  # detail of a reply whose usage the 
 
 MOST_CHARACTERS_PER_TOKEN: Final = 128  # a run of spaces; a server that sends more than was asked for is cut off
 _BYTES_PER_TOKEN: Final = 4  # rule of thumb of both providers for English; other scripts have more bytes a letter
-_WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_WORD: Final = re.compile(r"[A-Za-z0-9_.:/@+-]{1,128}")  # as names of models and ids of requests are written too
 
 
 def failure_kind(status: int) -> FailureKind:
@@ -89,5 +89,5 @@ def at_least(usage: TokenUsage, text: str) -> TokenUsage:
 
 
 def word(value: object) -> str:
-    """`value` if it is a machine's word and so no content; else empty."""
+    """`value` if it is a machine's word and so no content; else empty. A server may write what it likes anywhere."""
     return value if isinstance(value, str) and _WORD.fullmatch(value) else ""

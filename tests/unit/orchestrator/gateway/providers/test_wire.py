@@ -100,7 +100,14 @@ def test_a_broken_stream_costs_at_least_what_came(told: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [("rate_limit_error", "rate_limit_error"), ("the prompt was: my secret", ""), ("x" * 65, ""), (None, ""), (7, "")],
+    [
+        ("rate_limit_error", "rate_limit_error"),
+        ("the prompt was: my secret", ""),
+        ("x" * 129, ""),
+        ("meta-llama/Llama-4:8b@q4", "meta-llama/Llama-4:8b@q4"),
+        (None, ""),
+        (7, ""),
+    ],
 )
 def test_only_a_machines_word_is_kept_of_an_error(value: object, kept: str) -> None:
     """Sentences may repeat the prompt, so they are dropped."""
