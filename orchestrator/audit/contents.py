@@ -23,7 +23,9 @@ class Contents:
         self._db = db
         self._expected: dict[tuple[int, str], tuple[EventRow, str]] = {}
         self._erasures: dict[str, tuple[EventRow, int]] = {}  # key id to its event and how many artefacts it took
+        self._expiries: dict[str, tuple[EventRow, int]] = {}  # run to its last such event and how many all took
         self._erased: Counter[str] = Counter()  # artefacts without content, by key
+        self._expired: Counter[str] = Counter()  # and without a key, by run
         self._holders: dict[str, EventRow] = {}  # key id to an event with such an artefact
         self._broken: list[Finding] = []
         self._secrets: dict[str, bytes | None] = {}  # None: erased
@@ -37,6 +39,9 @@ class Contents:
             self._expected[row[0], name] = (row, hash_)
         if row[4] == "subject_erased":
             self._erasures[str(inner["facts"].get("key_id"))] = (row, inner["facts"].get("artefacts", 0))
+        if row[4] == "contents_expired":
+            before = self._expiries.get(row[1], (row, 0))[1]
+            self._expiries[row[1]] = (row, before + inner["facts"].get("artefacts", 0))
 
     def compare(self, after: int, upto: int) -> Iterator[Finding]:
         """What is wrong with the artefacts of the events (after, upto]."""
@@ -53,6 +58,7 @@ class Contents:
     def finish(self) -> Iterator[Finding]:
         """What is wrong with keys, now that every erasure is known."""
         yield from self._broken
+        yield from self._expired_otherwise()
         for key, event in self._holders.items():
             if key not in self._erasures:
                 text = f"The content of event {event[0]} is gone, and no event says that its subject was erased."
@@ -67,8 +73,18 @@ class Contents:
                 text = f"What is left of the subject's key {key} is not what its erasure, event {event[0]}, left."
                 yield _finding("subject_key_changed", text, event[0], event)
 
+    def _expired_otherwise(self) -> Iterator[Finding]:
+        for run in self._expired.keys() | self._expiries.keys():
+            event, artefacts = self._expiries.get(run, (None, 0))
+            if self._expired[run] != artefacts:
+                text = f"{self._expired[run]} contents of the run {run} are gone, and {artefacts} have expired."
+                yield _finding("artefact_removed", text, event[0] if event else None, event)
+
     def _is_intact(self, event: EventRow, hash_: str, key: str, sealed: bytes | None) -> bool:
         secret = self._secrets.get(key)
+        if sealed is None and key == "":
+            self._expired[event[1]] += 1
+            return True
         if sealed is None:
             self._erased[key] += 1
             self._holders.setdefault(key, event)

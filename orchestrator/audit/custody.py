@@ -7,7 +7,7 @@ import contextlib
 import json
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -216,6 +216,22 @@ class Custody:
         store.scrub(self.database)
         return Erasure(keys=1, artefacts=artefacts)
 
+    def expire(self, tenant: str, run_ids: Iterable[str]) -> int:
+        """Delete the contents of runs whose retention is over, and record it in each; returns how many there were."""
+        expired = 0
+        with self.database.write() as db:
+            tip = self._appender.lock(db)
+            for run_id in run_ids:
+                artefacts = store.expire_contents(db, tenant, run_id)
+                if artefacts:
+                    event = self.event("contents_expired", {"artefacts": artefacts}, tenant=tenant, run_id=run_id)
+                    tip = self._appender.extend(db, tip, [event])
+                    expired += artefacts
+            made = self._appender.seal(db, tip)
+        self._remember(made)
+        store.scrub(self.database)
+        return expired
+
     # reading
 
     def events(self, tenant: str, run_id: str) -> list[Event]:
@@ -231,17 +247,19 @@ class Custody:
             return [read_event(row) for row in store.tenant_events(db, tenant, kind, before, limit)]
 
     def artefact(self, tenant: str, hash_: str) -> Artefact | None:
-        """The content with this hash; None when it was erased.
+        """The content with this hash; None when it was erased or has expired.
 
         Raises ValueError when it was altered or the tenant has no such artefact.
         """
         with self.database.read() as db:
             row = store.artefact(db, tenant, hash_)
             key = store.key_by_id(db, row.key_id) if row else None
-        if row is None or key is None:
+        if row is None:
             raise ValueError("There is no such artefact.")
-        if row.sealed is None or key.wrapped is None:
+        if row.sealed is None:
             return None
+        if key is None or key.wrapped is None:
+            raise ValueError("The key of the artefact was altered.")
         return read_artefact(row, tenant, self.subjects.unwrap(key))
 
     # the writer

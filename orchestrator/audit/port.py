@@ -25,6 +25,7 @@ EventKind = Literal[
     "setting_changed",
     "document_recalled",
     "subject_erased",
+    "contents_expired",  # the artefacts of the run were kept as long as its retention says
     "sent_onward",  # to a system, a tool or a person outside
 ]
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]

@@ -6,6 +6,7 @@ checkpoints, and each line of the witness file and of files that are kept elsewh
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,12 +18,14 @@ from orchestrator.audit.chain import GENESIS, Statement, is_genuine, read_statem
 from orchestrator.audit.contents import Contents
 from orchestrator.audit.findings import Finding, Problem, explain, fits
 from orchestrator.audit.keys import AuditKeys
-from orchestrator.audit.witness import Remembered, read_witness
+from orchestrator.audit.witness import Remembered, read_witness, size
 from orchestrator.store import audit as store
 from orchestrator.store.audit import EventRow
 from orchestrator.store.database import Connection, Database
 
+_DELETING: Final = ("subject_erased", "contents_expired")
 MOST_FINDINGS: Final = 100  # that are kept: the first one matters
+_Claim = Statement | Remembered  # that an event has a hash: genuine, of the database; or a line, to be looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Verification:
     checkpoints: int
     remembered: int  # lines of files that were compared
     artefacts: int
-    erased: int  # artefacts whose subject was erased
+    erased: int  # artefacts whose subject was erased, or whose retention was over
     deep: bool  # whether each content was decrypted and compared
     findings: tuple[Finding, ...]  # the first bad event first
 
@@ -61,20 +64,11 @@ def verify(
     `witness` is the file beside the database (a missing one counts as empty), `against` are files kept elsewhere.
     Raises BadInput for one of those that cannot be read.
     """
-    lines = [*read_witness(witness, must_exist=False)]  # before the database, which is never behind it
-    lines += [line for path in against for line in read_witness(path)]
+    files = [(witness, size(witness, must_exist=False))]  # before the database, which is never behind them
+    files += [(path, size(path, must_exist=True)) for path in against]
     with store.snapshot(database) as db:
-        scan = _Scan(db, keys.public_keys(), lines, Contents(db, keys) if deep else None)
+        scan = _Scan(db, keys.public_keys(), [file for file in files if file[1]], Contents(db, keys) if deep else None)
         return scan.run()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Claim:
-    """That an event has a hash."""
-
-    hash: bytes
-    statement: Statement
-    line: Remembered | None = None  # None: from the database, and genuine
 
 
 @dataclass(slots=True)
@@ -83,10 +77,11 @@ class _Scan:
 
     db: Connection
     keys: Mapping[str, bytes]
-    lines: Sequence[Remembered]
+    files: Sequence[tuple[Path, int]]  # and how much of each counts
     contents: Contents | None
     findings: list[Finding] = field(default_factory=list)
-    claims: dict[int, list[_Claim]] = field(default_factory=dict)
+    claims: dict[int, list[_Claim]] = field(default_factory=dict)  # by event, each with another hash
+    remembered: int = 0
     checkpoints: dict[int, Statement] = field(default_factory=dict)  # genuine ones of the database, by seq
     head: Statement | None = None
     confirmed: int = 0  # the last event that a genuine statement confirms
@@ -109,7 +104,7 @@ class _Scan:
         return Verification(
             events=events,
             checkpoints=numbers,
-            remembered=len(self.lines),
+            remembered=self.remembered,
             artefacts=artefacts,
             erased=erased,
             deep=self.contents is not None,
@@ -160,7 +155,7 @@ class _Scan:
             self._add(problem, f"{what} {text}", found.covered + 1)
             return None
         if found.seq:
-            self.claims.setdefault(found.seq, []).append(_Claim(hash=found.hash, statement=found))
+            self.claims.setdefault(found.seq, []).append(found)
         return found
 
     def _forgery(self, found: Statement) -> tuple[Problem, str]:
@@ -170,26 +165,26 @@ class _Scan:
 
     def _read_lines(self) -> None:
         ours = {one.number: one for one in self.checkpoints.values()}
-        for line in self.lines:
-            found = line.statement
-            if found is None or not found.seq:
-                continue
-            claims = self.claims.setdefault(found.seq, [])
-            if all(claim.hash != found.hash for claim in claims):
-                claims.append(_Claim(hash=found.hash, statement=found, line=line))
-            if found.type == "checkpoint" and found.number in ours and ours[found.number].digest != found.digest:
-                self._contradicted(line, found, f"there is another checkpoint {found.number}", found.covered + 1)
+        for path, upto in self.files:
+            for line, found in read_witness(path, upto):
+                self.remembered += 1
+                if found is None or not found.seq:
+                    continue
+                claims = self.claims.setdefault(found.seq, [])
+                if all(claim.hash != found.hash for claim in claims):
+                    claims.append(line)
+                if found.type == "checkpoint" and found.number in ours and ours[found.number].digest != found.digest:
+                    self._contradicted(line, f"there is another checkpoint {found.number}", found.covered + 1)
 
-    def _contradicted(self, line: Remembered, found: Statement, how: str, since: int, seq: int | None = None) -> None:
+    def _contradicted(self, line: Remembered, how: str, since: int, seq: int | None = None) -> Problem:
         """A line says otherwise: what that means depends on who signed it."""
-        place = f"{line.file}, line {line.line}"
+        found, seq = line.statement(), seq or since
         if is_genuine(found, self.keys):
-            self._add("forked", f"{place} was signed by us, and {how}.", seq or since, since)
-        elif found.key_id in self.keys:
-            self._add("witness_altered", f"{place} does not have a good signature.", seq or since, since)
-        else:
-            text = f"{place} is signed with {found.key_id}, which is none of the known keys, and {how}."
-            self._add("unknown_key", text, seq or since, since)
+            return self._add("forked", f"{line} was signed by us, and {how}.", seq, since)
+        if found.key_id in self.keys:
+            return self._add("witness_altered", f"{line} does not have a good signature.", seq, since)
+        text = f"{line} is signed with {found.key_id}, which is none of the known keys, and {how}."
+        return self._add("unknown_key", text, seq, since)
 
     # events
 
@@ -232,12 +227,11 @@ class _Scan:
         for claim in self.claims[seq]:
             if claim.hash == hash_:
                 continue
-            if claim.line is not None:
-                self._contradicted(claim.line, claim.statement, f"event {seq} has another hash now", since, seq)
-            else:
-                text = f"Event {seq} does not have the hash that the {claim.statement.type} was signed for."
+            if isinstance(claim, Statement):
+                text = f"Event {seq} does not have the hash that the {claim.type} was signed for."
                 self._add("changed", text, seq, since, row[1])
-            if self.findings[-1].problem != "witness_altered":
+                return False
+            if self._contradicted(claim, f"event {seq} has another hash now", since, seq) != "witness_altered":
                 return False
         checkpoint = self.checkpoints.get(seq)
         if checkpoint is not None:
@@ -252,14 +246,15 @@ class _Scan:
     def _look_inside(self, rows: Sequence[EventRow]) -> None:
         """What events name: artefacts, and subjects that were erased."""
         for row in rows:
-            if b'"artefacts":{}' in row[6][:16] and row[4] != "subject_erased":
+            if b'"artefacts":{}' in row[6][:16] and row[4] not in _DELETING:
                 continue
             inner = json.loads(row[6])
             self.named += len(inner["artefacts"])
             if self.contents is not None:
                 self.contents.expect(row, inner)
         if self.contents is not None:
-            self.findings += self.contents.compare(rows[0][0] - 1, rows[-1][0])
+            found = self.contents.compare(rows[0][0] - 1, rows[-1][0])
+            self.findings += itertools.islice(found, MOST_FINDINGS)
 
     def _check_end(self, events: int) -> None:
         """Whether the chain ends where the head and the files say."""
@@ -274,18 +269,17 @@ class _Scan:
         else:
             for seq in sorted(seq for seq in self.claims if seq > events):
                 for claim in self.claims[seq]:
-                    self._beyond(claim, events)
+                    self._beyond(claim, seq, events)
 
-    def _beyond(self, claim: _Claim, events: int) -> None:
-        if claim.line is None:
-            text = f"A checkpoint was signed up to event {claim.statement.seq}."
-            self._add("truncated", text, events + 1)
-        elif is_genuine(claim.statement, self.keys):
-            place = f"{claim.line.file}, line {claim.line.line}"
-            text = f"{place} was signed by us for event {claim.statement.seq}; the database ends with {events}."
+    def _beyond(self, claim: _Claim, seq: int, events: int) -> None:
+        """A claim on an event that is not there."""
+        if isinstance(claim, Statement):
+            self._add("truncated", f"A checkpoint was signed up to event {seq}.", events + 1)
+        elif is_genuine(claim.statement(), self.keys):
+            text = f"{claim} was signed by us for event {seq}; the database ends with {events}."
             self._add("rolled_back", text, events + 1)
         else:
-            self._contradicted(claim.line, claim.statement, f"the database ends with event {events}", events + 1)
+            self._contradicted(claim, f"the database ends with event {events}", events + 1)
 
     def _count_artefacts(self, artefacts: int) -> None:
         problem: Problem = "artefact_removed" if artefacts < self.named else "artefact_inserted"
@@ -294,6 +288,7 @@ class _Scan:
 
     def _add(
         self, problem: Problem, detail: str, seq: int | None = None, since: int | None = None, run_id: str | None = None
-    ) -> None:
+    ) -> Problem:
         first = since if since is not None and seq is not None and since < seq else None
         self.findings.append(Finding(problem=problem, detail=detail, seq=seq, since=first, run_id=run_id or None))
+        return problem

@@ -17,11 +17,21 @@ from orchestrator.audit.chain import Statement, read_line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """A line of a witness file."""
+    """A line of a witness file, by its place: there may be millions."""
 
-    file: str
+    file: Path
     line: int  # from 1
-    statement: Statement | None  # None: the line is none of ours
+    offset: int  # in bytes
+    hash: bytes  # that it gives the event
+
+    def statement(self) -> Statement:
+        """What the line says, read again."""
+        with self.file.open("rb") as file:
+            file.seek(self.offset)
+            return read_line(file.readline())
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}"
 
 
 class Witness:
@@ -37,7 +47,9 @@ class Witness:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, self._mend(descriptor) + lines)
+                lines = self._mend(descriptor) + lines
+                while lines:  # a full disk takes a part, and fails at the next
+                    lines = lines[os.write(descriptor, lines) :]
                 if durable:
                     os.fsync(descriptor)
             finally:
@@ -57,21 +69,38 @@ class Witness:
             return b"" if file.read(1) == b"\n" else b"\n"
 
 
-def read_witness(path: Path, *, must_exist: bool = True) -> Iterator[Remembered]:
-    """The lines of a file. A last line that was cut short by a crash is left out. Raises BadInput for no file."""
+def size(path: Path, *, must_exist: bool) -> int:
+    """Bytes of a file; 0 where it is missing and may be. Raises BadInput."""
     try:
-        content = path.read_bytes()
+        return path.stat().st_size
     except OSError as error:
         if not must_exist and isinstance(error, FileNotFoundError):
-            return
-        cause = f"The file of checkpoints cannot be read ({error.strerror})."
-        raise BadInput(
-            str(path), "unreadable_checkpoints", cause, "Name a file that `groundwire audit` wrote."
-        ) from error
-    lines = content.split(b"\n")[:-1]  # what follows the last line end was cut short
-    for number, line in enumerate(lines, start=1):
-        try:
-            statement = read_line(line)
-        except ValueError:
-            statement = None
-        yield Remembered(file=str(path), line=number, statement=statement)
+            return 0
+        raise _unreadable(path, error) from error
+
+
+def read_witness(path: Path, upto: int) -> Iterator[tuple[Remembered, Statement | None]]:
+    """The whole lines among the first `upto` bytes of a file; None for one that is none of ours.
+
+    A line that a crash cut short is such a one. Raises BadInput when the file cannot be read.
+    """
+    offset = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file if upto else (), start=1):
+                if offset + len(line) > upto or not line.endswith(b"\n"):
+                    return
+                try:
+                    statement = read_line(line)
+                except ValueError:
+                    statement = None
+                found = statement.hash if statement else b""
+                yield Remembered(file=path, line=number, offset=offset, hash=found), statement
+                offset += len(line)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> BadInput:
+    cause = f"The file of checkpoints cannot be read ({error.strerror})."
+    return BadInput(str(path), "unreadable_checkpoints", cause, "Name a file that `groundwire audit` wrote.")

@@ -52,8 +52,8 @@ _artefacts = sa.Table(
     sa.Column("seq", _SEQ, primary_key=True, autoincrement=False),  # of its event
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("hash", sa.String, nullable=False, unique=True),
-    sa.Column("key_id", sa.String, nullable=False, index=True),
-    sa.Column("sealed", sa.LargeBinary),  # NULL: erased
+    sa.Column("key_id", sa.String, nullable=False, index=True),  # "": expired
+    sa.Column("sealed", sa.LargeBinary),  # NULL: erased or expired
 )
 _subject_keys = sa.Table(
     "subject_keys",
@@ -88,8 +88,8 @@ class ArtefactRow:
     seq: int
     name: str
     hash: str
-    key_id: str
-    sealed: bytes | None  # None: erased
+    key_id: str  # "": expired
+    sealed: bytes | None  # None: erased or expired
 
 
 @contextmanager
@@ -235,6 +235,13 @@ def erase_key(db: Connection, key_id: str) -> int:
     return db.execute(sa.update(_artefacts).where(mine).values(sealed=None)).rowcount
 
 
+def expire_contents(db: Connection, tenant: str, run_id: str) -> int:
+    """Delete what the artefacts of a run hold; returns their number."""
+    seqs = sa.select(_events.c.seq).where(_events.c.run_id == run_id, _events.c.tenant == tenant)
+    mine = _artefacts.c.seq.in_(seqs) & _artefacts.c.sealed.is_not(None)
+    return db.execute(sa.update(_artefacts).where(mine).values(sealed=None, key_id="")).rowcount
+
+
 def scrub(database: Database) -> None:
     """Take deleted bytes out of the database's own files: SQLite's log, PostgreSQL's dead rows.
 
@@ -297,6 +304,6 @@ def raw_subject_keys(db: Connection) -> list[tuple[Any, ...]]:
 
 
 def counts(db: Connection) -> tuple[int, int]:
-    """Number of artefacts, and of those that were erased."""
+    """Number of artefacts, and of those whose content was erased or has expired."""
     row = db.execute(sa.text("SELECT count(*), count(*) - count(sealed) FROM audit_artefacts")).one()
     return int(row[0]), int(row[1])

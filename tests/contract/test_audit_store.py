@@ -191,6 +191,21 @@ def test_erasing_a_subject_leaves_a_chain_that_verifies(custody: Custody) -> Non
     assert check(custody).ok
 
 
+def test_contents_expire_run_by_run(custody: Custody) -> None:
+    """Those of the run are gone and its story says so; others stay, twice is once, and the record holds."""
+    for run in ("r1", "r2"):
+        ask(custody, run)
+    assert custody.expire("other", ["r1"]) == 0
+    assert custody.expire("default", ["r1", "r9"]) == 3
+    assert custody.expire("default", ["r1"]) == 0
+    gone, kept = (custody.events("default", run) for run in ("r1", "r2"))
+    assert (gone[-1].kind, gone[-1].facts, len(gone)) == ("contents_expired", {"artefacts": 3}, 5)
+    assert custody.artefact("default", gone[0].artefacts["question"]) is None
+    assert custody.artefact("default", kept[0].artefacts["question"]) is not None
+    assert custody.erase("default", "ann").artefacts == 3
+    assert check(custody).findings == ()
+
+
 def test_no_byte_of_an_erased_key_is_left_in_the_database(custody: Custody, url: str, tmp_path: Path) -> None:
     """After an erasure neither the wrapped key nor a content lies in any file of an SQLite database."""
     if not url.startswith("sqlite"):
@@ -238,6 +253,11 @@ TAMPERINGS = {
     "edit an artefact": ("UPDATE audit_artefacts SET sealed = :junk WHERE seq = 6", "artefact_changed", 6),
     "delete an artefact": ("DELETE FROM audit_artefacts WHERE seq = 6", "artefact_removed", 6),
     "empty an artefact": ("UPDATE audit_artefacts SET sealed = NULL WHERE seq = 6", "artefact_changed", 6),
+    "empty an artefact as if it had expired": (
+        "UPDATE audit_artefacts SET sealed = NULL, key_id = '' WHERE seq = 6",
+        "artefact_removed",
+        None,
+    ),
     "delete a checkpoint": ("DELETE FROM audit_checkpoints WHERE number = 2", "checkpoint_removed", 7),
     "delete the first checkpoint": ("DELETE FROM audit_checkpoints WHERE number = 1", "checkpoint_removed", 1),
     "edit a checkpoint": ("UPDATE audit_checkpoints SET signature = :junk WHERE number = 2", "bad_signature", 7),
