@@ -36,6 +36,7 @@ from orchestrator.gateway.providers.wire import (
     at_least,
     failure_kind,
     retry_after_s,
+    token_count,
     word,
 )
 from orchestrator.network import refusal_in
@@ -44,8 +45,11 @@ T = TypeVar("T")
 
 BASE_URL: Final = "https://api.anthropic.com"
 
-# Attribute and type errors come from an answer of the wrong shape: the SDK builds its objects without checking.
-_ERRORS: Final = (anthropic.AnthropicError, httpx2.HTTPError, OSError, ValueError, AttributeError, TypeError)
+# The last five come from an answer of the wrong shape: the SDK builds its objects without checking.
+_ERRORS: Final = (
+    *(anthropic.AnthropicError, httpx2.HTTPError, OSError),
+    *(ValueError, AttributeError, TypeError, LookupError, RecursionError),
+)
 _KINDS: Final[Mapping[str, FailureKind]] = {  # of errors that come within a stream or a batch, so without a status
     "authentication_error": "bad_credential",
     "permission_error": "bad_credential",
@@ -124,7 +128,7 @@ class AnthropicProvider:
         body = {key: value for key, value in self._body(request).items() if key != "max_tokens"}
 
         async def counted() -> int:
-            return _whole((await self._client.messages.count_tokens(**body, timeout=timeout)).input_tokens)
+            return token_count((await self._client.messages.count_tokens(**body, timeout=timeout)).input_tokens)
 
         timeout = self._timeout(timeout_s)
         return await self._once(counted(), timeout_s)
@@ -254,7 +258,7 @@ class _Seen:
             case "message_stop":
                 self.stopped = True
 
-    def take_whole(self, message: Message) -> None:
+    def taketoken_count(self, message: Message) -> None:
         """Read a message that did not come as a stream."""
         self.began = self.stopped = True
         self.model, self.usage = message.model, _usage(message.usage)
@@ -306,24 +310,15 @@ def _usage(told: Any, before: TokenUsage | None = None) -> TokenUsage:
     """Usage as told; what a later event leaves out stands as it was. All counts are totals so far."""
     before = before or TokenUsage()
     by_age = getattr(told, "cache_creation", None)
-    long = _whole(getattr(by_age, "ephemeral_1h_input_tokens", None), before.cache_write_long)
-    written = _whole(told.cache_creation_input_tokens, before.cache_write + before.cache_write_long)
+    long = token_count(getattr(by_age, "ephemeral_1h_input_tokens", None), before.cache_write_long)
+    written = token_count(told.cache_creation_input_tokens, before.cache_write + before.cache_write_long)
     return TokenUsage(
-        input=_whole(told.input_tokens, before.input),
-        output=_whole(told.output_tokens, before.output),
-        cache_read=_whole(told.cache_read_input_tokens, before.cache_read),
+        input=token_count(told.input_tokens, before.input),
+        output=token_count(told.output_tokens, before.output),
+        cache_read=token_count(told.cache_read_input_tokens, before.cache_read),
         cache_write=max(0, written - long),
         cache_write_long=long,
     )
-
-
-def _whole(value: object, default: int | None = None) -> int:
-    """A count of tokens. Raises ValueError for what is none."""
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("what came back was no count of tokens")
-    return value
 
 
 def _text(value: object) -> str:
@@ -352,7 +347,7 @@ def _batch_result(result: Any) -> ModelReply | ProviderFailure:
     match result.type:
         case "succeeded":
             seen = _Seen(native_citations=False)
-            seen.take_whole(result.message)
+            seen.taketoken_count(result.message)
             seen.native_citations = any(block.quotes for block in seen.blocks.values())
             return seen.reply(result.message.model)
         case "errored":

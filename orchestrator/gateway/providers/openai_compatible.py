@@ -36,14 +36,18 @@ from orchestrator.gateway.providers.wire import (
     estimated_tokens,
     failure_kind,
     retry_after_s,
+    token_count,
     word,
 )
 from orchestrator.network import refusal_in
 
 NO_KEY: Final = "none"  # sent where a server wants no key; without one the SDK would look into the environment
 
-# Attribute and type errors come from an answer of the wrong shape: the SDK builds its objects without checking.
-_ERRORS: Final = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, AttributeError, TypeError)
+# The last five come from an answer of the wrong shape: the SDK builds its objects without checking.
+_ERRORS: Final = (
+    *(openai.OpenAIError, httpx2.HTTPError, OSError),
+    *(ValueError, AttributeError, TypeError, LookupError, RecursionError),
+)
 _CODES: Final[Mapping[str, FailureKind]] = {  # of errors, where they say more than the status
     "insufficient_quota": "spend_limit",
     "billing_hard_limit_reached": "spend_limit",
@@ -232,12 +236,14 @@ def _prompt_text(request: ModelRequest) -> str:
 def _usage(told: Any) -> TokenUsage:
     """Usage as told; what was read from a cache is part of `prompt_tokens`, and is taken apart."""
     details = told.prompt_tokens_details
-    read = getattr(details, "cached_tokens", None) or 0
-    written = getattr(details, "cache_write_tokens", None) or 0
-    prompt, output = told.prompt_tokens, told.completion_tokens
-    if not isinstance(prompt, int) or not isinstance(output, int):
-        raise ValueError("what came back was no count of tokens")
-    return TokenUsage(input=max(0, prompt - read - written), output=output, cache_read=read, cache_write=written)
+    read = token_count(getattr(details, "cached_tokens", None), 0)
+    written = token_count(getattr(details, "cache_write_tokens", None), 0)
+    return TokenUsage(
+        input=max(0, token_count(told.prompt_tokens) - read - written),
+        output=token_count(told.completion_tokens),
+        cache_read=read,
+        cache_write=written,
+    )
 
 
 def _info(model: Any) -> ModelInfo:

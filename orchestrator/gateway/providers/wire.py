@@ -72,6 +72,15 @@ def _date(text: str | None) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
+def token_count(value: object, default: int | None = None) -> int:
+    """A count of tokens as a server tells it, `default` where it tells none. Raises ValueError for what is no count."""
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("what came back was no count of tokens")
+    return value
+
+
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text has, rounded up: for what the provider did not get to report."""
     return -(-len(text.encode()) // _BYTES_PER_TOKEN)
