@@ -49,7 +49,7 @@ class ContextConfig:
     """How evidence is chosen and marked."""
 
     spotlight: SpotlightConfig = field(default_factory=SpotlightConfig)
-    near: float = 0.2  # chance of a document's best sentence, as a share of the best of all, that gets it a place
+    near: float = 0.05  # chance of a document's best sentence, as a share of the best of all, that gets it a place
     max_between: int = 200  # characters between chosen sentences that are no sentence, as headings, and are shown too
     history_share: float = 0.3  # most of the budget that the conversation before may take
 
@@ -105,14 +105,17 @@ class _View:
         if number >= len(self.texts) or self.spotlit.nonce in quote:
             return None
         source, plain = self.texts[number], self.spotlit.plain(quote)
+        near: Span | None = None
         for start, end in source.shown:
             stretch = source.text[start:end]
             if self.removed and self.removed in plain and self.removed not in stretch:
                 continue
             found = locate(plain, stretch)
             if found:
+                near = near or source.source_span(start + found.start, start + found.end)
+            if found and found.match == "exact":
                 return source.source_span(start + found.start, start + found.end)
-        return None
+        return near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,12 +309,18 @@ def _packed(
 ) -> tuple[tuple[str, ...], _View]:
     """Chunk ids of the passages that are shown, and how they look; together at most `room` tokens.
 
-    What delimiters and placeholders add is known once they are there: then the sentences get that much less.
+    What placeholders and gaps add is known once they are there: then the sentences get that much less.
     """
     fair = _fair(pool, texts, config.near)
+    frames = {" ".join((one.passage.title, *one.passage.headings)) for one in fair.sentences}
+    frame = _tokens(f"<<data {nonce} 1>>\ntitle: \nintegrity: internal\n\n\n<</data {nonce} 1>>\n")
     left, step = room, 1
+
+    def count(text: str) -> int:
+        return _tokens(text) + (frame if text in frames else 0)
+
     while left > 0:
-        shown, view = _view(fair, texts, select_evidence(fair, left, count=_tokens), nonce, config)
+        shown, view = _view(fair, texts, select_evidence(fair, left, count=count), nonce, config)
         over = _tokens(view.spotlit.text) - room if shown else 0
         if over <= 0:
             return shown, view
