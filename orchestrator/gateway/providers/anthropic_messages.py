@@ -37,6 +37,7 @@ from orchestrator.gateway.providers.wire import (
     failure_kind,
     retry_after_s,
     token_count,
+    usable_key,
     word,
 )
 from orchestrator.network import refusal_in
@@ -80,7 +81,8 @@ class AnthropicConfig:
 class AnthropicProvider:
     """The Messages API with one key. `http_client` carries every connection, and is closed with the provider.
 
-    Effort is sent to every model but those of which `models` has learnt that they do not know it.
+    Effort is sent to every model but those of which `models` has learnt that they do not know it. Raises BadInput for a
+    key that no header can hold.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class AnthropicProvider:
         self._connect_s = http_client.timeout.connect or math.inf
         self._without_effort: frozenset[str] = frozenset()
         self._client = anthropic.AsyncAnthropic(
-            api_key=api_key,
+            api_key=usable_key(api_key),
             base_url=base_url,
             http_client=http_client,
             max_retries=0,

@@ -37,6 +37,7 @@ from orchestrator.gateway.providers.wire import (
     failure_kind,
     retry_after_s,
     token_count,
+    usable_key,
     word,
 )
 from orchestrator.network import refusal_in
@@ -72,7 +73,10 @@ class OpenAiConfig:
 
 
 class OpenAiProvider:
-    """One server with one key or none. `http_client` carries every connection, and is closed with the provider."""
+    """One server with one key or none. `http_client` carries every connection, and is closed with the provider.
+
+    Raises BadInput for a key that no header can hold.
+    """
 
     def __init__(
         self,
@@ -85,7 +89,7 @@ class OpenAiProvider:
         self._config = config or OpenAiConfig()
         self._connect_s = http_client.timeout.connect or math.inf
         self._client = openai.AsyncOpenAI(
-            api_key=api_key or NO_KEY,
+            api_key=usable_key(api_key or NO_KEY),
             base_url=base_url,
             http_client=http_client,
             max_retries=0,

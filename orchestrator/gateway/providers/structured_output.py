@@ -92,7 +92,7 @@ def check_schema(schema: Schema) -> list[str]:
 
     Pure: to be called for every output contract at start-up and when a prompt is promoted.
     """
-    if schema.get("type") != "object" and "$ref" not in schema:
+    if schema.get("type") != "object":
         return ["the schema: the answer must be an object."]
     return [
         f"{place or 'the schema'}: {reason}" for place, reason in _problems(schema, schema.get("$defs", {}), "", ())

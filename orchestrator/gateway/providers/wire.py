@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from ingest.errors import BadInput
 from orchestrator.gateway.port import FailureKind, TokenUsage
 
 PROMPT_TOO_LONG: Final = "prompt_too_long"  # detail of a failure that is no failure: the context is full
@@ -17,6 +18,14 @@ USAGE_ESTIMATED: Final = "usage_estimated"  # detail of a reply whose usage the 
 MOST_CHARACTERS_PER_TOKEN: Final = 128  # a run of spaces; a server that sends more than was asked for is cut off
 _BYTES_PER_TOKEN: Final = 4  # rule of thumb of both providers for English; other scripts have more bytes a letter
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:/@+-]{1,128}")  # as names of models and ids of requests are written too
+
+
+def usable_key(key: str) -> str:
+    """`key`, if it can stand in a header. Raises BadInput, which does not hold it; else every call would fail."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        cause = "It is empty, or holds a space, a line end or a letter beyond ASCII."
+        raise BadInput("API key", "bad_api_key", cause, "Store the key again, without what is not part of it.")
+    return key
 
 
 def failure_kind(status: int) -> FailureKind:

@@ -70,9 +70,12 @@ def test_what_providers_cannot_take_is_named_with_its_place(part: Any, reason: s
     assert any(problem.startswith("field") and reason in problem for problem in problems)
 
 
-def test_the_answer_must_be_an_object() -> None:
+@pytest.mark.parametrize(
+    "schema", [TEXT, {}, {"$ref": "#/$defs/A", "$defs": {"A": obj(a=TEXT)}}, {"anyOf": [obj(a=TEXT)]}]
+)
+def test_the_answer_must_be_an_object(schema: dict[str, Any]) -> None:
     """Both providers refuse anything else at the root."""
-    assert check_schema(TEXT) == ["the schema: the answer must be an object."]
+    assert check_schema(schema) == ["the schema: the answer must be an object."]
 
 
 def test_what_cannot_be_enforced_is_told() -> None:

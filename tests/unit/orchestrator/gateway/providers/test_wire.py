@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.errors import BadInput
 from orchestrator.gateway.port import TokenUsage
 from orchestrator.gateway.providers.wire import (
     at_least,
     estimated_tokens,
     failure_kind,
     retry_after_s,
+    usable_key,
     word,
 )
 
@@ -96,6 +98,15 @@ def test_a_broken_stream_costs_at_least_what_came(told: int, text: str) -> None:
     usage = TokenUsage(input=7, output=told, cache_read=1, cache_write=2, cache_write_long=3)
     assert at_least(usage, text).output == max(told, estimated_tokens(text))
     assert at_least(usage, text).prompt == usage.prompt
+
+
+@pytest.mark.parametrize("key", ["", "secret-key\n", " secret-key", "secret key", "secret\u2011key", "secret\tkey"])
+def test_a_key_with_something_else_in_it_is_refused_unseen(key: str) -> None:
+    """At start-up, with what to do, and without repeating it."""
+    with pytest.raises(BadInput) as caught:
+        usable_key(key)
+    assert "secret" not in str(caught.value)
+    assert usable_key("sk-ant-api03_A.b=") == "sk-ant-api03_A.b="
 
 
 @pytest.mark.parametrize(
