@@ -82,7 +82,7 @@ MOST_NAMES: Final = 4  # words of a name after a greeting
 
 
 def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    return frozenset(text.casefold().split())
 
 
 _FRAMING: Final = frozenset(

@@ -300,7 +300,7 @@ def _plain(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str,
 def _contract(name: str, model: type[OutputContract]) -> Contract:
     schema = schema_of(model)
     version = hashlib.sha256(json.dumps([name, schema], sort_keys=True).encode()).hexdigest()
-    return Contract(name=name, model=model, schema=MappingProxyType(schema), version=version)
+    return Contract(name=name, model=model, schema=schema, version=version)
 
 
 _MODELS: Final[Mapping[str, type[OutputContract]]] = {

@@ -47,7 +47,6 @@ class SafetyConfig:
     # Words in a row that the system text and an output share before it counts as repeated: a sentence of rules has
     # some fifteen, a phrase that both may use by chance rarely more than six.
     leaked_words: int = 8
-    min_nonce: int = 16  # hexadecimal digits of a delimiter's nonce
     min_token: int = 32  # characters of a random-looking word that counts as a token
     chat_score: float = 0.95  # of `retrieval.injection.delimiters`, from which on a sign counts
 
@@ -67,9 +66,8 @@ class Leaks:
 
 @lru_cache(maxsize=64)
 def _leaks(system: str, rules: str, config: SafetyConfig) -> Leaks:
-    nonces = re.findall(rf"(?i)(?<![0-9a-f])[0-9a-f]{{{config.min_nonce},}}(?![0-9a-f])", rules)
     return Leaks(
-        nonces=frozenset(nonce.casefold() for nonce in nonces),
+        nonces=frozenset(nonce.casefold() for nonce in _NONCE.findall(rules)),
         runs=frozenset(run for text in (system, rules) for run in _runs(text, config.leaked_words)),
     )
 
@@ -188,14 +186,14 @@ def _characters(text: str) -> Iterator[str]:
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _DELIMITER: Final = re.compile(r"<</?data\b", re.IGNORECASE)
-_HEX: Final = re.compile(r"[0-9a-fA-F]{8,}")
+_NONCE: Final = re.compile(r"<</?data (\w{8,})")
 _MAY_BE_TEMPLATE: Final = re.compile(r"[<\[#|]|[\"']role|\b(?:END|BEGIN|START|STOP)|:\s", re.IGNORECASE)
 
 
 def _leaks_prompt(text: str, quotes: Sequence[str], leaks: Leaks, config: SafetyConfig) -> bool:
     if _DELIMITER.search(text):
         return True
-    if any(nonce in found.casefold() for found in _HEX.findall(text) for nonce in leaks.nonces):
+    if any(nonce in text.casefold() for nonce in leaks.nonces):
         return True
     repeated = [run for run in _runs(text, config.leaked_words) if run in leaks.runs]
     if not repeated:
