@@ -152,7 +152,7 @@ def read_statement(body: bytes, signature: bytes) -> Statement:
             root=bytes.fromhex(found.get("root", "")),
             prev=bytes.fromhex(found.get("prev", "")),
         )
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"This is no statement of the chain ({error!r}).") from error
 
 
@@ -161,7 +161,7 @@ def read_line(line: bytes) -> Statement:
     try:
         parts = json.loads(line)
         return read_statement(parts["body"].encode("ascii"), bytes.fromhex(parts["signature"]))
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"This is no statement of the chain ({error!r}).") from error
 
 

@@ -38,10 +38,10 @@ class Contents:
         for name, hash_ in inner["artefacts"].items():
             self._expected[row[0], name] = (row, hash_)
         if row[4] == "subject_erased":
-            self._erasures[str(inner["facts"].get("key_id"))] = (row, inner["facts"].get("artefacts", 0))
+            self._erasures[str(inner["facts"].get("key_id"))] = (row, _deleted(inner))
         if row[4] == "contents_expired":
             before = self._expiries.get(row[1], (row, 0))[1]
-            self._expiries[row[1]] = (row, before + inner["facts"].get("artefacts", 0))
+            self._expiries[row[1]] = (row, before + _deleted(inner))
 
     def compare(self, after: int, upto: int) -> Iterator[Finding]:
         """What is wrong with the artefacts of the events (after, upto]."""
@@ -110,6 +110,12 @@ class Contents:
         except (ValueError, TypeError, AttributeError, DependencyDown):
             text = f"The key {key} of a subject cannot be opened: its row was changed, or the master key is another."
             self._broken.append(_finding("subject_key_changed", text))
+
+
+def _deleted(inner: Mapping[str, Any]) -> int:
+    """How many artefacts an event says that it deleted; a number that cannot be, when it is no number."""
+    found = inner["facts"].get("artefacts")
+    return found if isinstance(found, int) else -1
 
 
 def _finding(problem: Problem, detail: str, seq: int | None = None, event: EventRow | None = None) -> Finding:

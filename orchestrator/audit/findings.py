@@ -53,6 +53,7 @@ def fits(row: EventRow, seq: int, prev: bytes) -> bool:
             and row[7] == prev
             and row[8] == event_hash(prev, row[6])
             and row[:6] == tuple(inner[name] for name in _FIELDS)
+            and type(inner["facts"]) is type(inner["artefacts"]) is dict
         )
     except (TypeError, ValueError, KeyError, RecursionError):  # a value of another type was put there
         return False

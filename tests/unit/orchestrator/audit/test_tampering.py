@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.audit.chain import event_hash
+from orchestrator.audit.chain import Signer, event_hash
 from orchestrator.audit.findings import Finding
 from orchestrator.audit.keys import KeyFolder
 from orchestrator.audit.verification import Verification
@@ -266,6 +268,58 @@ def test_a_forked_checkpoint_is_found(home: Path, tmp_path: Path) -> None:
         other.checkpoint()
     found = first(home, copy / "audit" / "checkpoints.jsonl")
     assert (found.problem, found.seq) == ("forked", 17)
+
+
+def test_a_checkpoint_in_the_place_of_the_head_is_found(home: Path, sql: sqlite3.Connection) -> None:
+    """It is genuine, and speaks of the same event; what it was signed as counts too."""
+    cut(home, sql, 16)
+    sql.execute(
+        "UPDATE audit_head SET (body, signature) = (SELECT body, signature FROM audit_checkpoints WHERE number = 2)"
+    )
+    assert "bad_signature" in {found.problem for found in verified(home).findings}
+
+
+def test_missing_contents_are_found_without_opening_any(home: Path, sql: sqlite3.Connection) -> None:
+    """Their number is compared with what events name."""
+    sql.execute("DELETE FROM audit_artefacts WHERE seq = 12")
+    database = open_database(f"sqlite:///{home / 'record.db'}")
+    found = check_at(database, home, deep=False).first
+    database.close()
+    assert found is not None
+    assert found.problem == "artefact_removed"
+
+
+def test_a_checkpoint_of_a_fork_in_the_place_of_ours_is_found(home: Path, tmp_path: Path) -> None:
+    """Both are signed by us over the same events; the next checkpoint says which it followed."""
+    shutil.copytree(home, tmp_path / "fork")
+    with custody_at(tmp_path / "fork") as other:
+        other.event("routed", {}, tenant="default")  # the clock goes on
+        forked = other.checkpoint()
+    with custody_at(home) as custody:
+        ours = custody.checkpoint()
+        ask(custody, "r5")
+        custody.checkpoint()
+    assert forked is not None
+    assert ours is not None
+    assert (forked.hash, forked.root, forked.number) == (ours.hash, ours.root, ours.number)
+    with closing(sqlite3.connect(home / "record.db", isolation_level=None)) as db:
+        place = [forked.body, forked.signature, forked.number]
+        db.execute("UPDATE audit_checkpoints SET body = ?, signature = ? WHERE number = ?", place)
+    (home / "audit" / "checkpoints.jsonl").unlink()
+    assert first(home).problem == "checkpoint_changed"
+
+
+def test_a_checkpoint_with_another_root_is_found_though_we_signed_it(home: Path, sql: sqlite3.Connection) -> None:
+    """Evidence is proved against roots, so each is computed again."""
+    (body,) = sql.execute("SELECT body FROM audit_checkpoints WHERE number = 2").fetchone()
+    parts = json.loads(body) | {"root": "00" * 32}
+    for name in ("at", "key_id"):
+        del parts[name]
+    signer = Signer(KeyFolder(home / "keys").signing_key())
+    made = signer.statement(datetime(2026, 1, 1, tzinfo=UTC), **parts)
+    sql.execute("UPDATE audit_checkpoints SET body = ?, signature = ? WHERE number = 2", [made.body, made.signature])
+    details = [found.detail for found in verified(home).findings]
+    assert any("do not have the root that was signed" in detail for detail in details)
 
 
 def test_a_line_of_the_file_that_was_forged_is_found(home: Path) -> None:
