@@ -102,11 +102,16 @@ class Judged:
     flags: tuple[str, ...] = ()  # what the asker is to see: `critique_skipped`, ...
 
 
+def least_score(judge: Judge) -> float:
+    """The score of the evidence rule from which evidence carries."""
+    if judge.threshold is not None:
+        return judge.threshold
+    return judge.calibration.threshold if judge.calibration else judge.rule.threshold
+
+
 def judge_evidence(judgement: Judgement, judge: Judge) -> Judged:
     """The judgement of an output that only quotes: exactly that of its evidence, which `judge` made."""
-    least = judge.threshold
-    if least is None:
-        least = judge.calibration.threshold if judge.calibration else judge.rule.threshold
+    least = least_score(judge)
     if judgement.confidence.calibrated and judge.calibration is not None:
         least = round(judge.calibration.chance(least), 4)
     return Judged(

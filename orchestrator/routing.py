@@ -72,7 +72,8 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "route-nothing-to-say": "No answer where the sources hold none, or no claim was left.",
         "route-escalate": "A stronger model is asked where the evidence carries the question, but the output shows "
         "doubt, a contradiction, claims that could not be kept, or a score below that of an answer.",
-        "route-floor": "No answer below the least score.",
+        "route-floor": "No answer below the least score: what labels taught, else the threshold of the evidence where "
+        "the extractive model answers, and `abstain` where another one does.",
         "route-band-review": "A person decides between the least score and that of an answer.",
         "route-band-abstain": "No answer between the least score and that of an answer, where nobody reviews.",
         "route-approval": "A person decides where a policy wants one.",
