@@ -2,8 +2,9 @@
 
 HTTP clients of our own take their connections from `orchestrator.guarded_http`. What libraries open by themselves is
 held to the same list by `enforce`. Neither sees what compiled code does without Python's sockets (libpq, gRPC's core)
-nor what another program does that this one starts: for these set the firewall of the machine (systemd's
-IPAddressDeny=, a NetworkPolicy) to the same hosts.
+nor what another program does that this one starts; and a socket that is told to connect to a name asks the server of
+names before it is refused. For these set the firewall of the machine (systemd's IPAddressDeny=, a NetworkPolicy) to
+the same hosts.
 """
 
 from __future__ import annotations
