@@ -68,6 +68,7 @@ class PromptRegistry:
         contracts: Contracts,
         config: PromptConfig,
         schema_check: SchemaCheck | None = None,
+        on_change: Also | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library = {(prompt.name, prompt.version): prompt for prompt in prompts}
@@ -77,6 +78,7 @@ class PromptRegistry:
         self._contracts = contracts
         self._config = config
         self._schema_check = schema_check
+        self._on_change = on_change
         self._now = now
 
     def live(self, name: str, environment: Environment) -> Prompt:
@@ -86,6 +88,13 @@ class PromptRegistry:
             step = f"Promote a version with `groundwire prompts promote {name} VERSION --to …`."
             raise BadInput(name, "no_such_prompt", f"There is no prompt {name} live in {environment}.", step)
         return self._of_hash(record.content_hash)
+
+    def find(self, name: str, which: str) -> Prompt:
+        """A version, to look at, by its number or by the environment in which it is live. Raises BadInput."""
+        for environment in ENVIRONMENTS:
+            if which == environment:
+                return self.live(name, environment)
+        return self.version(name, which)
 
     def version(self, name: str, version: str) -> Prompt:
         """A version, to look at. Raises BadInput when there is none."""
@@ -118,7 +127,8 @@ class PromptRegistry:
         for name in sorted({name for name, _ in known}):
             versions = sorted((version for other, version in known if other == name), key=version_order)
             files = [self._library[name, version] for version in versions if (name, version) in self._library]
-            here = {record.environment: record for record in live if record.name == name}
+            records = {record.environment: record for record in live if record.name == name}
+            here = {place: records[place] for place in ENVIRONMENTS if place in records}
             found.append(Listed(name=name, newest=files[-1] if files else None, versions=tuple(versions), live=here))
         return tuple(found)
 
@@ -137,12 +147,11 @@ class PromptRegistry:
         *,
         why: str,
         evaluation: bytes | None = None,
-        also: Also | None = None,
     ) -> PromotionRecord:
         """Make a version live, in force at once in every process.
 
-        `evaluation` is a report as `read_evaluation` wants it; `also` writes in the same transaction. Raises
-        NotAllowed, PromotionRefused (also when another change came first) and BadPrompt when it would fail in a run.
+        `evaluation` is a report as `read_evaluation` wants it. Raises NotAllowed, PromotionRefused (also when another
+        change came first), BadPrompt when it would fail in a run, and BadInput for what cannot be used.
         """
         wish = self._wish(principal, "promote_prompt", name, to, why)
         prompt = self.version(name, version)
@@ -150,12 +159,10 @@ class PromptRegistry:
         report = read_evaluation(evaluation, prompt) if evaluation is not None else None
         live = {record.environment: record for record in self._store.all_live(name)}
         record = decide_promotion(live, prompt, to, wish, report, evaluation_required=self._config.evaluation_required)
-        self._store.add(record, prompt, also)
+        self._store.add(record, prompt, self._on_change)
         return record
 
-    def rollback(
-        self, principal: Principal, name: str, environment: Environment, *, why: str, also: Also | None = None
-    ) -> PromotionRecord:
+    def rollback(self, principal: Principal, name: str, environment: Environment, *, why: str) -> PromotionRecord:
         """Go back to the version that was live before; raises as `promote` does."""
         wish = self._wish(principal, "rollback_prompt", name, environment, why)
         here = self._store.live(name, environment)
@@ -164,7 +171,7 @@ class PromptRegistry:
             cause, step = f"No version was live in {environment} before.", "Promote another version."
             raise PromotionRefused(f"{name} in {environment}", "nothing_before", cause, step)
         record = decide_rollback(here, before, wish)
-        self._store.add(record, self._of_hash(before.content_hash), also)
+        self._store.add(record, self._of_hash(before.content_hash), self._on_change)
         return record
 
     def seed(self) -> None:
@@ -180,7 +187,7 @@ class PromptRegistry:
         now = self._now()
         if fresh:
             records = [_first(prompt, environment, now) for prompt in fresh for environment in ENVIRONMENTS]
-            self._store.seed(fresh, records, now)
+            self._store.seed(fresh, records, now, self._on_change)
 
     def _of_hash(self, content_hash: str) -> Prompt:
         prompt = self._by_hash.get(content_hash)
@@ -209,11 +216,13 @@ def open_registry(
     *,
     contracts: Contracts | None = None,
     schema_check: SchemaCheck | None = None,
+    on_change: Also | None = None,
 ) -> PromptRegistry:
     """The registry of a home, with the shipped prompts live where none was.
 
-    Raises BadPrompt, with file and line, when a prompt would fail in a run or a version has another content than it
-    had, and BadInput as `open_database` does.
+    `on_change` writes in the transaction of each change of what is live, as the audit does; when it raises, nothing
+    changes. `schema_check` says what the home's providers cannot take of a JSON schema. Raises BadPrompt, with file and
+    line, when a prompt would fail in a run, or when a version has another content than it had.
     """
     from orchestrator.egress.contracts import CONTRACTS
 
@@ -222,8 +231,8 @@ def open_registry(
     shipped = read_library(SHIPPED, contracts, config.limits)
     own = read_library(config.folder, contracts, config.limits) if config.folder else ()
     _refuse_changed([*shipped, *own], store.recorded())
-    PromptRegistry(shipped, store, policy, contracts, config).seed()
-    return PromptRegistry([*shipped, *own], store, policy, contracts, config, schema_check)
+    PromptRegistry(shipped, store, policy, contracts, config, on_change=on_change).seed()
+    return PromptRegistry([*shipped, *own], store, policy, contracts, config, schema_check, on_change)
 
 
 def _refuse_changed(prompts: Iterable[Prompt], recorded: Mapping[tuple[str, str], str]) -> None:

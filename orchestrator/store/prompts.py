@@ -142,12 +142,16 @@ class PromptStore:
         with self._database.read() as db:
             return [_record(row) for row in db.execute(query)]
 
-    def seed(self, prompts: Iterable[Prompt], records: Iterable[PromotionRecord], at: datetime) -> None:
+    def seed(
+        self, prompts: Iterable[Prompt], records: Iterable[PromotionRecord], at: datetime, also: Also | None = None
+    ) -> None:
         """Make first revisions live, but for those that another process has made."""
         with self._database.write() as db:
             self._keep(db, prompts, at)
             for record in records:
-                db.execute(_INSERTS[db.dialect.name](_promotions).values(_row(record)).on_conflict_do_nothing())
+                insert = _INSERTS[db.dialect.name](_promotions).values(_row(record)).on_conflict_do_nothing()
+                if db.execute(insert).rowcount and also is not None:
+                    also(db, record)
 
     def add(self, record: PromotionRecord, prompt: Prompt, also: Also | None = None) -> None:
         """Make a change to what `prompt` is, and what goes with it, in one transaction.
