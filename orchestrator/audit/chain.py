@@ -14,7 +14,7 @@ import hashlib
 import json
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -31,10 +31,19 @@ _SALT_BYTES: Final = 32
 def canonical(value: object) -> bytes:
     """The one JSON form of a value: keys sorted, no spaces, ASCII. Raises ValueError for what JSON cannot hold."""
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"The value has no JSON form that the record can hold ({error}).") from error
     return text.encode("ascii")
+
+
+def _plain(value: object) -> object:
+    """Mappings and sequences that are not Python's own, for the encoder."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

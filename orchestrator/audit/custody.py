@@ -90,7 +90,7 @@ class RunRecord:
         if not events and not writes:
             return
         try:
-            await asyncio.shield(asyncio.wrap_future(self._custody.submit(events, writes)))
+            await asyncio.wrap_future(self._custody.submit(events, writes))
         except asyncio.CancelledError:
             raise  # what was handed over is written all the same
         except BaseException:

@@ -54,7 +54,7 @@ class SubjectKeys:
         name = sealed[1 : 1 + _ID_BYTES].hex()
         with self._database.read() as db:
             row = store.key_by_id(db, name)
-        if sealed[:1] != _VERSION or row is None or row.tenant != tenant or row.subject not in (subject, None):
+        if sealed[:1] != _VERSION or row is None or row.tenant != tenant:
             raise ValueError("The sealed bytes were altered, or belong to somebody else.")
         if row.wrapped is None:
             return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import UserList
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -38,6 +40,14 @@ def test_a_value_has_one_form_and_comes_back(value: Any) -> None:
     assert json.loads(encoded) == {"a": "\ud800", "b": value}
     assert canonical({"a": "\ud800", "b": json.loads(canonical(value))}) == encoded
     assert encoded.isascii()
+
+
+def test_mappings_and_sequences_of_any_kind_are_taken() -> None:
+    """What the types of the port allow, at any depth; bytes and sets are no JSON."""
+    assert canonical(MappingProxyType({"a": (1, UserList([MappingProxyType({})]))})) == b'{"a":[1,[{}]]}'
+    for wrong in (b"bytes", frozenset("a"), bytearray(1)):
+        with pytest.raises(ValueError, match="no JSON"):
+            canonical({"a": [wrong]})
 
 
 @given(JSON)

@@ -341,6 +341,40 @@ def test_signatures_of_a_key_that_was_retired_still_count(home: Path) -> None:
     assert verified(home).ok
 
 
+def test_a_running_process_learns_of_a_rotation(home: Path) -> None:
+    """It meets a head of a key that it does not know, looks again, and signs with the new key from then on."""
+    with custody_at(home) as running, custody_at(home) as other:
+        ask(running, "r5")
+        fresh = KeyFolder(home / "keys").rotate()
+        ask(other, "r6")  # still signs with the old one: its own head told it nothing
+        with custody_at(home) as rotating:
+            ask(rotating, "r7")
+        ask(running, "r8")
+        made = running.checkpoint()
+    assert made is not None
+    assert made.key_id == fresh
+    assert verified(home).ok
+
+
+def test_an_erased_content_under_another_erased_key_is_found(erased: Path, tmp_path: Path) -> None:
+    """Each erasure says how many contents it took."""
+    shutil.copytree(erased, tmp_path / "home")
+    with closing(sqlite3.connect(tmp_path / "home" / "record.db", isolation_level=None)) as db:
+        keys = [
+            key for (key,) in db.execute("SELECT key_id FROM audit_artefacts WHERE sealed IS NULL AND key_id <> ''")
+        ]
+        one, other = keys[0], next(key for key in keys if key != keys[0])
+        moved = "SELECT seq FROM audit_artefacts WHERE key_id = ? LIMIT 1"
+        db.execute(f"UPDATE audit_artefacts SET key_id = ? WHERE seq = ({moved})", [other, one])
+    assert {found.problem for found in verified(tmp_path / "home").findings} == {"subject_key_changed"}
+
+
+def test_a_key_does_not_pass_to_a_neighbour_in_the_alphabet(home: Path, sql: sqlite3.Connection) -> None:
+    """A letter that moves from the subject to the tenant makes another owner, for whom the key does not open."""
+    sql.execute("UPDATE subject_keys SET tenant = tenant || 'c', subject = 'em' WHERE subject = 'cem'")
+    assert "subject_key_changed" in {found.problem for found in verified(home).findings}
+
+
 def test_a_key_that_was_taken_away_is_no_erasure(home: Path, sql: sqlite3.Connection) -> None:
     """Contents that cannot be read any more are a fault unless an event says that their subject was erased."""
     sql.execute("UPDATE subject_keys SET wrapped = NULL, subject = NULL, master_id = '' WHERE subject = 'cem'")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.errors import BadInput
-from orchestrator.audit import crypto, verify_bundle
+from orchestrator.audit import crypto, merkle, verify_bundle
 from orchestrator.audit.bundle import export_bundle
-from orchestrator.audit.chain import canonical
+from orchestrator.audit.chain import NewEvent, Signer, canonical, event_body, event_hash
 from orchestrator.audit.verify_bundle import Invalid, is_signed, verify
 from tests.doubles.audit_records import ask, check, custody_at
 
@@ -82,7 +83,9 @@ def test_a_signature_is_one_and_no_other() -> None:
     s = int.from_bytes(signature[32:], "little") + verify_bundle.ORDER
     assert not is_signed(public, message, signature[:32] + s.to_bytes(32, "little"))
     assert not is_signed((2).to_bytes(32, "little"), message, signature)
-    assert not is_signed((verify_bundle.P + 1).to_bytes(32, "little"), message, signature)
+    assert verify_bundle.BASE is not None
+    for_all = verify_bundle.encode(verify_bundle.BASE) + (1).to_bytes(32, "little")  # fits any message under y = 1
+    assert not is_signed((verify_bundle.P + 1).to_bytes(32, "little"), message, for_all)
     assert not is_signed(public[:31], message, signature)
 
 
@@ -203,6 +206,38 @@ def _repeat(parts: Any) -> None:
 
 def _empty(parts: Any) -> None:
     parts["events"] = []
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_neighbours_must_be_chained_to_each_other(tmp_path: Path, linked: bool) -> None:
+    """Even where whoever holds the key signed a tree over two events of which the second names another before it."""
+    now, signer = datetime(2026, 1, 1, tzinfo=UTC), Signer(bytes(32))
+    events, prev = [], bytes(32)
+    for seq in (1, 2):
+        body = event_body(NewEvent(kind="routed", at=now, tenant="t", run_id="r"), seq, seq)
+        before = prev if linked else bytes(32)
+        prev = event_hash(before, body)
+        events.append({"body": body.decode(), "prev": before.hex(), "hash": prev.hex(), "checkpoint": 1})
+    leaves = [bytes.fromhex(event["hash"]) for event in events]
+    for index, event in enumerate(events):
+        event["proof"] = [node.hex() for node in merkle.proof(leaves, index)]
+    place: dict[str, Any] = {"seq": 2, "number": 1, "covered": 0, "hash": prev.hex(), "prev": "00" * 32}
+    made = signer.statement(now, type="checkpoint", root=merkle.root(leaves).hex(), **place)
+    bundle = {
+        "tenant": "t",
+        "run_id": "r",
+        "events": events,
+        "checkpoints": [{"body": made.body.decode(), "signature": made.signature.hex()}],
+        "keys": {"": crypto.public_key(bytes(32)).hex()},
+        "artefacts": {},
+    }
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("bundle.json", canonical(bundle))
+    if linked:
+        assert "2 events hold" in verify(str(tmp_path / "b.zip"))
+    else:
+        with pytest.raises(Invalid, match="does not follow"):
+            verify(str(tmp_path / "b.zip"))
 
 
 CHANGES: dict[str, tuple[Callable[[Any], None], str]] = {
