@@ -17,6 +17,9 @@ RETENTION: Final = "retention.yaml"
 CASES: Final = "tests.yaml"  # no part of the set: another test is no other policy
 MAX_FILE_BYTES: Final = 1_000_000  # ten thousand policies or so
 MAX_FILES: Final = 200
+# Signs of one statement that can nest. Cedar's parser descends with each and has no limit of its own: from some 600 on
+# (cedarpy 4.12, 8 MB of stack) it ends the process. What nests deeper than 100 cedarpy refuses in any case.
+MAX_NESTING: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,8 @@ def read_files(folder: Path) -> PolicyFiles:
         raise BadInput(str(folder), "no_policy_set", cause, f"Begin with a copy of {SHIPPED}.")
     schema = schemas[0].name, _read(schemas[0])
     retention = _read(folder / RETENTION)
+    for name, text in (*policies.items(), schema):
+        _check_nesting(folder, name, text)
     return PolicyFiles(
         folder=folder,
         policies=MappingProxyType(policies),
@@ -84,6 +89,19 @@ def statements(file: str, text: str) -> Iterator[Statement]:
         if start < end:
             yield Statement(file=file, line=text.count("\n", 0, start) + 1, text=text[start:end])
         begin = end
+
+
+_MAY_NEST: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|//[^\n]*|(?P<sign>[(\[{<+*.!-]|&&|\|\||\bif\b)', re.DOTALL)
+
+
+def _check_nesting(folder: Path, file: str, text: str) -> None:
+    for one in statements(file, text):
+        signs = sum(found["sign"] is not None for found in _MAY_NEST.finditer(one.text))
+        if signs > MAX_NESTING:
+            cause = (
+                f"The statement that begins here has {signs} brackets and operators; {MAX_NESTING} are read at most."
+            )
+            raise BadInput(f"{folder / file}:{one.line}", "policy_too_large", cause, "Split it into several.")
 
 
 def _named(folder: Path, pattern: str) -> list[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from ingest.errors import BadInput
 from orchestrator.policy import files
 from orchestrator.policy.files import SHIPPED, read_files, statements
 
+ROOT = Path(__file__).parents[4]
 # Pieces of Cedar that hold no `;` outside of strings and comments.
 PIECE = st.sampled_from(
     ['"a;b"', r'"say \"hi;\""', "// a ; comment\n", "permit(", ")", " ", "\n", "x", "//\n", '"//;"']
@@ -91,3 +94,50 @@ def test_a_file_has_a_size(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 10)
     with pytest.raises(BadInput, match="larger than 10 bytes"):
         read_files(folder)
+
+
+NESTS = {
+    "brackets": lambda n: "(" * n + "true" + ")" * n,
+    "operators": lambda n: " && ".join(["true"] * n),
+    "sums": lambda n: "+".join(["1"] * n) + " == 1",
+    "attributes": lambda n: "principal" + ".a" * n + " == 1",
+    "records": lambda n: "{a:" * n + "1" + "}" * n + " == 1",
+    "sets": lambda n: "[" * n + "1" + "]" * n + " == 1",
+    "conditions": lambda n: "if true then " * n + "true" + " else true" * n,
+    "denials": lambda n: "!" * n + "true",
+}
+
+
+@pytest.mark.parametrize("kind", NESTS)
+def test_no_policy_ends_the_process(folder: Path, kind: str) -> None:
+    """What nests without end is refused with its place before Cedar's parser, which it would kill, sees it."""
+    (folder / "zebra.cedar").write_text(f"\npermit (principal, action, resource) when {{ {NESTS[kind](20_000)} }};")
+    with pytest.raises(BadInput) as refused:
+        read_files(folder)
+    assert refused.value.item == f"{folder / 'zebra.cedar'}:2"
+    assert refused.value.code == "policy_too_large"
+
+
+@pytest.mark.parametrize("kind", NESTS)
+def test_the_largest_statement_does_not_end_the_process(folder: Path, kind: str) -> None:
+    """A statement just within the limit comes to Cedar, which takes it or refuses it, in a process of its own."""
+    rule = '@id("z") @owner("me") @description("x") permit (principal, action == Action::"start", resource)'
+    (folder / "zebra.cedar").write_text(f"{rule} when {{ {NESTS[kind](files.MAX_NESTING - 8)} }};")
+    script = (
+        "import sys; from pathlib import Path; from ingest.errors import BadInput\n"
+        "from orchestrator.policy.engine import PolicyConfig, load_policy\n"
+        "try: load_policy(PolicyConfig(folder=Path(sys.argv[1])))\n"
+        "except BadInput as error: print(error.code)\n"
+    )
+    command = [sys.executable, "-c", script, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("", "bad_policy", "policy_against_schema")
+
+
+def test_a_long_list_is_no_nesting(folder: Path) -> None:
+    """A policy may name thousands of things; strings and comments nest nothing."""
+    names = ", ".join(f'"({number})"' for number in range(5_000))
+    text = f"permit (principal, action, resource) when {{ [{names}].contains(principal.subject) }}; // {'(' * 5_000}"
+    (folder / "zebra.cedar").write_text(text)
+    assert read_files(folder).statements[-1].text.startswith("permit")
