@@ -127,7 +127,7 @@ def keys(rotate: bool, home: Path | None, as_json: bool) -> None:
         fresh = folder.rotate()
         with _custody(settings) as custody:  # the head that this signs tells other processes of the key
             facts = {"setting": "audit_signing_key", "value": fresh}
-            custody.record(custody.event("setting_changed", facts, tenant="default"))
+            custody.record(custody.event("setting_changed", facts, tenant=""))
     signs = key_id(crypto.public_key(folder.signing_key()))
     known = folder.public_keys()
     if as_json:

@@ -107,7 +107,7 @@ def test_keys_are_shown_and_rotated(settings: Settings, tmp_path: Path) -> None:
     assert set(after["keys"]) == {before["signs"], after["signs"]}
     assert call(settings, "verify").exit_code == 0
     with open_record(settings) as database, open_custody(database, settings.home) as custody:
-        (event,) = custody.latest("default", kind="setting_changed")
+        (event,) = custody.latest("", kind="setting_changed")
         head = custody.checkpoint()
     assert event.facts["value"] == after["signs"]
     assert head is not None
