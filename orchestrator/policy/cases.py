@@ -178,7 +178,7 @@ def read_cases(folder: Path) -> tuple[Case, ...]:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise BadInput(str(path), "file_too_large", f"It is larger than {MAX_FILE_BYTES} bytes.", "Split the set.")
         return _Cases.model_validate(yaml.safe_load(path.read_text("utf-8"))).cases
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise BadInput(f"{path}:{line}", "bad_policy_test", "The file is no YAML.", "Correct the line.") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.workflows import Risk, Workflow
 
 ANNOTATIONS: Final = ("id", "owner", "description")
+LONGEST_ERROR: Final = 300  # characters; Cedar repeats all that it was given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,10 @@ class CedarPolicy:
 
     def _decide(self, request: facts.Request) -> Decision:
         entities = json.dumps(request.entities())
-        answer = cedarpy.is_authorized(request.as_json(), self._policies, entities, self._schema)
+        try:
+            answer = cedarpy.is_authorized(request.as_json(), self._policies, entities, self._schema)
+        except ValueError as error:  # a name that is no Unicode text
+            return self._failed(request.action, f"the question cannot be put: {type(error).__name__}")
         if answer.diagnostics.errors:
             return self._failed(request.action, *answer.diagnostics.errors)
         by = tuple(sorted(answer.diagnostics.id_annotations_by_reason.values()))
@@ -147,7 +151,8 @@ class CedarPolicy:
         told = " and ".join(f"{self._descriptions[one]} ({one})" for one in by)
         return f"{'Allowed' if allowed else 'Denied'}, since {told}."
 
-    def _failed(self, action: Action, *errors: str) -> Decision:
+    def _failed(self, action: Action, *found: str) -> Decision:
+        errors = tuple(one[:LONGEST_ERROR] for one in found)
         return Decision(
             allowed=False,
             action=action,

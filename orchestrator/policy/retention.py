@@ -43,7 +43,7 @@ def read_retention(files: PolicyFiles) -> Mapping[Classification, Retention]:
     place = str(files.folder / RETENTION)
     try:
         rules = _Rules.model_validate(yaml.safe_load(files.retention))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         cause = f"Line {line} is no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
         raise BadInput(place, "bad_retention", cause, "Correct the line.") from error

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.errors import BadInput
 from ingest.tags import Classification
 from orchestrator.policy.decisions import Action, DataFacts, Policy, RouteFacts
-from orchestrator.policy.engine import CedarPolicy, PolicyConfig, load_policy
+from orchestrator.policy.engine import LONGEST_ERROR, CedarPolicy, PolicyConfig, load_policy
 from orchestrator.policy.files import SHIPPED
 from orchestrator.workflows import ASK
 from retrieval.access import Principal
@@ -160,6 +160,28 @@ def test_a_question_that_cannot_be_read_is_denied(action: Action, resource: dict
     assert decision.errors
 
 
+@given(st.text(st.characters(), max_size=20), st.integers())
+def test_no_name_and_no_number_raises(name: str, number: int) -> None:
+    """Any text as a name, lone surrogates too, and any number: there is a decision, and an error in it denies."""
+    asker = Principal(subject=name, tenant=name, roles=frozenset({name, "operator"}), regions=frozenset({name}))
+    for decision in (
+        SHIPPED_POLICY.may_start(asker, ASK),
+        SHIPPED_POLICY.may_call(asker, ASK, name),
+        SHIPPED_POLICY.may(asker, "see_run", {"tenant": name, "subject": name}),
+        SHIPPED_POLICY.approval(ASK, "low", {"acts": False, "cost_cents": number}).decision,
+    ):
+        assert not (decision.errors and decision.allowed)
+        assert all(len(error) <= LONGEST_ERROR for error in decision.errors)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\udfff"])
+def test_a_name_that_is_no_text_is_denied(name: str) -> None:
+    """A lone surrogate cannot be put to Cedar; the answer is no, with the error."""
+    decision = SHIPPED_POLICY.may_start(Principal(subject=name), ASK)
+    assert not decision.allowed
+    assert decision.errors
+
+
 # A person decides
 
 
@@ -276,6 +298,7 @@ def test_a_schema_is_refused_with_its_place(folder: Path, old: str, new: str, co
         ("regulated:", "secret:"),
         ("public:", "public: ["),
         ("keeps: facts", ""),
+        ("public:", "[" * 5_000),
     ],
 )
 def test_retention_is_checked(folder: Path, old: str, new: str) -> None:
