@@ -243,10 +243,11 @@ def expire_contents(db: Connection, tenant: str, run_id: str) -> int:
 
 
 def scrub(database: Database) -> None:
-    """Take deleted bytes out of the database's own files: SQLite's log, PostgreSQL's dead rows.
+    """Take deleted bytes out of the database's own files, as far as it can.
 
     SQLite overwrites deleted bytes in the main file (`secure_delete`), yet older pages stay in the log until it is
-    emptied. PostgreSQL's write-ahead log and any backup are beyond reach: they go as they expire.
+    emptied. PostgreSQL gives dead rows free to be overwritten and does not wipe them; its write-ahead log and any
+    backup are beyond reach, and go as they expire.
     """
     with database.read() as db:
         driver: Any = db.connection.driver_connection
