@@ -18,6 +18,7 @@ from orchestrator.egress.gate import EgressConfig
 from orchestrator.egress.rules import RULES as BUSINESS_RULES
 from orchestrator.egress.rules import RuleSet
 from orchestrator.judging import OutputJudge, least_score
+from orchestrator.kept_answers import KeptConfig
 from orchestrator.personal_data.redaction import HARMLESS
 from orchestrator.personal_data.vault import RestorePolicy
 from orchestrator.routing import RULES as ROUTING_RULES
@@ -65,7 +66,7 @@ class Parts:
     rules: RuleSet = BUSINESS_RULES
     judge: Judge = field(default_factory=Judge)
     output_judge: OutputJudge = field(default_factory=OutputJudge)
-    kept: object | None = None  # config of kept answers, a dataclass; None: none are kept
+    kept: KeptConfig = field(default_factory=KeptConfig)
 
 
 def parts_of(settings: Settings) -> Parts:
@@ -84,7 +85,7 @@ def parts_of(settings: Settings) -> Parts:
     calibration = read_calibration(settings.calibration_path)
     fits = calibration is not None and calibration.rule == RULE.version
     return Parts(
-        policy=load_policy(PolicyConfig(folder=settings.policies_folder) if settings.policies_folder else None),
+        policy=load_policy(PolicyConfig(folder=settings.policies_folder)),
         routes=read_routes(prices, _file(settings.routes_file, settings.home / "routes.yaml") or DEFAULT_ROUTES),
         screening=screening_policy(settings),
         evidence_k=settings.evidence_k,
@@ -218,7 +219,7 @@ def _model(workflow: Workflow, parts: Parts) -> Iterator[Explained]:
         rule="A model whose output is invalid is told once what is wrong with it; then another route is tried.",
         values={},
         version=None,
-        where="orchestrator/asking.py",
+        where="orchestrator/interaction.py",
         owner=HOUSE,
     )
     yield Explained(
@@ -369,17 +370,16 @@ def _record(parts: Parts) -> Iterator[Explained]:
             where=str(parts.policy.files.folder / "retention.yaml"),
             owner=rule.owner,
         )
-    if parts.kept is not None:
-        yield Explained(
-            tier="record",
-            id="kept-answers",
-            rule="A verified answer is given again for the same question and scope while every cited source is "
-            "unchanged and readable.",
-            values=_of(parts.kept),
-            version=None,
-            where="orchestrator/kept_answers.py",
-            owner=HOUSE,
-        )
+    yield Explained(
+        tier="record",
+        id="kept-answers",
+        rule="A verified answer is given again to the same person for the same question, scope and evidence, after its "
+        "citations were verified anew, for so many days.",
+        values=_of(parts.kept),
+        version=None,
+        where="orchestrator.kept_answers.KeptConfig",
+        owner=HOUSE,
+    )
 
 
 def _policies(tier: Tier, policy: CedarPolicy, *actions: str) -> Iterator[Explained]:

@@ -11,8 +11,7 @@ from api.cli.options import common, load_settings, print_json
 
 if TYPE_CHECKING:
     from orchestrator.policy.cases import Outcome, Report
-    from orchestrator.policy.engine import CedarPolicy, PolicyConfig
-    from orchestrator.settings import Settings
+    from orchestrator.policy.engine import CedarPolicy
     from orchestrator.store.policies import PolicyVersion
 
 
@@ -33,7 +32,7 @@ def check(folder: Path | None, home: Path | None, as_json: bool) -> None:
     from orchestrator.policy.cases import read_cases
     from orchestrator.policy.engine import PolicyConfig, load_policy
 
-    policy = load_policy(PolicyConfig(folder=folder) if folder else _config(load_settings(home)))
+    policy = load_policy(PolicyConfig(folder=folder or load_settings(home).policies_folder))
     report = check_cases(policy, read_cases(policy.files.folder))
     if as_json:
         print_json(_report_json(policy, report))
@@ -46,25 +45,18 @@ def check(folder: Path | None, home: Path | None, as_json: bool) -> None:
 @common
 def show(home: Path | None, as_json: bool) -> None:
     """Print every rule in plain words, and the versions that were in force."""
-    from orchestrator.policy.engine import load_policy
+    from orchestrator.policy.engine import PolicyConfig, load_policy
     from orchestrator.services import open_record
     from orchestrator.store.policies import history
 
     settings = load_settings(home)
-    policy = load_policy(_config(settings))
+    policy = load_policy(PolicyConfig(folder=settings.policies_folder))
     with open_record(settings) as database, database.read() as db:
         versions = history(db)
     if as_json:
         print_json(_policy_json(policy, versions))
     else:
         _print_policy(policy, versions)
-
-
-def _config(settings: Settings) -> PolicyConfig:
-    from orchestrator.policy.engine import PolicyConfig
-
-    folder: Path | None = getattr(settings, "policies_folder", None)
-    return PolicyConfig(folder=folder) if folder else PolicyConfig()
 
 
 def _report_json(policy: CedarPolicy, report: Report) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from orchestrator.gateway.gateway import GatewayConfig
 from orchestrator.gateway.limits import Limit
 from orchestrator.gateway.retries import RetryConfig
 from orchestrator.judging import RULE, OutputJudge
+from orchestrator.kept_answers import KeptConfig
 from orchestrator.personal_data.vault import RestorePolicy
 from orchestrator.policy.engine import PolicyConfig, load_policy
 from orchestrator.policy.files import SHIPPED
@@ -63,7 +64,7 @@ def test_no_decision_is_left_out(parts: Parts) -> None:
     own = (
         "screening evidence-passages evidence-budget redaction prompt route-choice retries-and-fallback breaker repair"
     )
-    own += " budget-and-deadline quotas contract quotes support safety evidence output second-looks"
+    own += " budget-and-deadline quotas contract quotes support safety evidence output second-looks kept-answers"
     assert set(own.split()) <= found.keys()
 
 
@@ -93,6 +94,7 @@ RULE_OF_MINE = dataclasses.replace(RULE, version="mine", weights={**RULE.weights
         ({"gateway": GatewayConfig(breaker=BreakerConfig(cooldown_s=7.5))}, "breaker", {"cooldown_s": 7.5}),
         ({"egress": EgressConfig(support=SupportConfig(threshold=0.625))}, "support", {"threshold": 0.625}),
         ({"judge": Judge(threshold=0.625)}, "evidence", {"threshold": 0.625}),
+        ({"kept": KeptConfig(days=77)}, "kept-answers", {"days": 77}),
         ({"output_judge": OutputJudge(rule=RULE_OF_MINE)}, "output", {"weights": dict(RULE_OF_MINE.weights)}),
     ],
 )
@@ -161,14 +163,3 @@ def test_limits_and_settings_reach_it(tmp_path: Path) -> None:
     assert found["evidence-passages"].values["passages"] == 3
     [limit] = found["quotas"].values["limits"]  # type: ignore[misc]
     assert limit["cost_usd"] == "12.5"  # type: ignore[index, call-overload]
-
-
-def test_kept_answers_are_said_where_there_are_any(parts: Parts) -> None:
-    """With a config of kept answers there is a rule about them, with its values."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Kept:
-        days: int = 7
-
-    assert "kept-answers" not in by_id(explain(ASK, parts))
-    assert by_id(explain(ASK, dataclasses.replace(parts, kept=Kept())))["kept-answers"].values == {"days": 7}

@@ -60,7 +60,7 @@ def test_it_is_the_policy_that_the_tiers_ask() -> None:
     assert decision.policies == ("start-ask",)
     assert decision.version == decides.version == SHIPPED_POLICY.files.version
     assert decision.reason == (
-        "Allowed, since everyone may ask questions, since an answer holds only what the asker may read (start-ask)."
+        "Allowed, since everyone may ask questions, for an answer holds only what the asker may read (start-ask)."
     )
 
 
