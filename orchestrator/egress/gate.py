@@ -30,7 +30,7 @@ from orchestrator.egress.parsing import FieldError as FieldError
 from orchestrator.egress.parsing import InvalidKind as InvalidKind
 from orchestrator.egress.parsing import ParseLimits, parse
 from orchestrator.egress.rules import RULES, RuleFacts, RuleSet, values_at
-from orchestrator.egress.safety import FILTERS, LEAK, Leaks, SafetyConfig, violations
+from orchestrator.egress.safety import FILTERS, IN_QUOTES, LEAK, Leaks, SafetyConfig, violations
 from orchestrator.support.gate import SupportConfig, Unsupported, UnsupportedReason, check_support, is_quote
 from retrieval.sealed import Seal, Sealed
 
@@ -370,6 +370,8 @@ class _Gate:
         """The filter that stops a text, where one does. `claims` are those whose sources it may draw on."""
         quotes, sources = self._grounds(claims)
         failed = violations(text, quotes, sources, self._leaks, self._config.safety)
+        if failed and len(claims) == 1 and claims[0].text == text and is_quote(claims[0], self._shown):
+            failed = tuple(name for name in failed if name in IN_QUOTES)
         if not failed:
             return None
         name = LEAK if LEAK in failed else failed[0]
@@ -443,12 +445,12 @@ class _Gate:
 MAX_REPAIR: Final = 4_000  # characters of the message that asks for another output
 
 
-def repair_message(invalid: Invalid) -> str:
+def repair_message(errors: Sequence[FieldError]) -> str:
     """What the repair turn says: field by field what is wrong. It holds no stored text and nothing of what was hidden.
 
-    Bounded by the number of errors that a gate tells and by `MAX_REPAIR` characters.
+    Bounded by `MAX_REPAIR` characters.
     """
-    lines = [f"- {error.place or 'the output'}: {error.message}" for error in invalid.errors]
+    lines = [f"- {error.place or 'the output'}: {error.message}" for error in errors]
     head = "Your last output cannot be used. What is wrong with it, by place, where items count from 0:"
     tail = (
         "Write the whole output again as one JSON object of the same form, with these places corrected. "

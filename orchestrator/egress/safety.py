@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LEAK: Final = "prompt_leak"
 FILTERS: Final = {
-    "active_link": "Addresses that run code or carry content (javascript:, data: and the like) are not allowed.",
+    "active_link": "Addresses that run code or carry content (javascript:, data:) are not allowed.",
     "link_host": "Links and images may only point to hosts that a cited source names.",
     "link_data": "A link must be written exactly as a cited source writes it.",
     "html": "HTML is not allowed; write plain text.",
@@ -38,6 +38,8 @@ FILTERS: Final = {
     "chat_template": "There is a sign of a chat template.",
     "secret": "There is what looks like a key or a token.",
 }
+
+IN_QUOTES: Final = frozenset({"active_link"})  # filters that hold for verbatim quotes too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,22 +89,18 @@ def violations(
         found.add(LEAK)
     if _MAY_BE_TEMPLATE.search(text) and any(one.score >= config.chat_score for one in find_delimiters(text)):
         found.add("chat_template")
-    if any(not any(secret in quote for quote in quotes) for secret in _secrets(text, config)):
+    if _holds_secret(text, quotes, sources, config):
         found.add("secret")
     return tuple(name for name in FILTERS if name in found)
 
 
 # Links
 
+# "data: see below" is prose. As an address it may have a media type, and has a comma after that.
 _ACTIVE: Final = re.compile(
-    r"(?<![^\W_])(?:javascript|vbscript|livescript|data|file|blob|filesystem|view-source|jar|intent)"
-    r"[ \t]{0,3}:(?=[^\s])",
+    r"(?<![^\W_])(?:(?:java|vb|live)script[ \t]{0,3}:(?=\S)"
+    r"|data:(?:[\w.+-]{1,40}/[\w.+-]{1,60})?(?:;[\w=.+-]{1,60}){0,4},)",
     re.IGNORECASE,
-)
-# "data: see below" is prose. As an address it has a media type, base64 or a comma after it.
-_DATA: Final = re.compile(r"data:(?:[\w.+-]{1,40}/[\w.+-]{1,60})?(?:;[\w=.+-]{1,60}){0,4},", re.IGNORECASE)
-_FILE: Final = re.compile(
-    r"(?:file|blob|filesystem|view-source|jar|intent|about)[ \t]{0,3}:(?:[\\/]|https?:|\w+$)", re.I
 )
 _ADDRESS: Final = re.compile(
     r"(?:(?<![^\W_])(?P<scheme>[a-z][a-z0-9+.-]{0,15}):[\\/]{2}|(?<=[(\s<\"'=:])[\\/]{2}(?=[^\W_])|(?<![\w.@])(?=www\.))"
@@ -113,13 +111,15 @@ _HOST: Final = re.compile(r"(?:[^/\\?#@]*@)?(?P<host>\[[0-9a-f:.]+\]|[^/\\?#:()\
 _AFTER: Final = ".,;:!?)]*_"  # signs after an address that belong to the text
 _TARGET: Final = re.compile(r"\]\(\s{0,3}<?(?P<target>[^\s()<>]{1,2000})|\]:\s{0,3}<?(?P<reference>[^\s<>]{1,2000})")
 
+_ESCAPE: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
+
 
 def _links(text: str, sources: Sequence[str]) -> Iterator[str]:
-    """Ids of the filters that the addresses in `text` fail. What an entity spells is read as a browser would."""
+    """Ids of the filters that the addresses in `text` fail, entities and escapes read as browser and Markdown do."""
     if not _MAY_BE_LINK.search(text):
         return
-    for reading in dict.fromkeys((text, html.unescape(text))):
-        if any(map(_is_active, _ACTIVE.finditer(reading))):
+    for reading in dict.fromkeys((text, html.unescape(text), _ESCAPE.sub(r"\1", text))):
+        if _ACTIVE.search(reading):
             yield "active_link"
         for found in _ADDRESS.finditer(reading):
             yield from _address_problems(found["rest"], sources)
@@ -130,14 +130,6 @@ def _links(text: str, sources: Sequence[str]) -> Iterator[str]:
 _MAY_BE_LINK: Final = re.compile(
     r"[:\\/]{2}|www\.|\]\(|\]:|script|data|file|blob|view-source|jar|intent|about|&|mailto", re.I
 )
-
-
-def _is_active(found: re.Match[str]) -> bool:
-    scheme = found[0].rstrip(": \t").casefold()
-    if scheme.endswith("script"):
-        return True
-    rest = found.string[found.start() :]
-    return (_DATA if scheme == "data" else _FILE).match(rest) is not None
 
 
 def _address_problems(rest: str, sources: Sequence[str]) -> Iterator[str]:
@@ -221,12 +213,17 @@ _SECRET: Final = re.compile(
 )
 
 
-def _secrets(text: str, config: SafetyConfig) -> Iterator[str]:
-    yield from (found["value"] or found[0] for found in _SECRET.finditer(text))
-    for found in _long_words(config.min_token).finditer(text):
-        word = found[0]
-        if any(map(str.isdigit, word)) and any(map(str.isalpha, word)):
-            yield word
+def _holds_secret(text: str, quotes: Sequence[str], sources: Sequence[str], config: SafetyConfig) -> bool:
+    """Whether a known shape stands in no quote, or a long word that looks random in no source (ids of links do)."""
+    if any(not _within(found["value"] or found[0], quotes) for found in _SECRET.finditer(text)):
+        return True
+    words = (found[0] for found in _long_words(config.min_token).finditer(text))
+    random = (word for word in words if any(map(str.isdigit, word)) and any(map(str.isalpha, word)))
+    return any(not _within(word, sources) for word in random)
+
+
+def _within(part: str, texts: Sequence[str]) -> bool:
+    return any(part in text for text in texts)
 
 
 @lru_cache(maxsize=4)

@@ -150,6 +150,22 @@ def test_what_looks_like_a_placeholder_in_a_document_is_a_quote() -> None:
     assert outcome.claims[0].text == text
 
 
+@pytest.mark.parametrize(
+    "text", ["Put <script> before <body>.", "Use [INST] and [/INST] around it.", "The mark is \x03 here."]
+)
+def test_a_quote_may_hold_what_a_statement_may_not(text: str) -> None:
+    """A manual that shows a tag can be quoted word for word; said in other words the tag stops the statement."""
+    ctx = context(text)
+    assert kept(checked(answer(said(text, text)), ctx=ctx)).claims[0].text == text
+    assert [error[1] for error in kinds(checked(answer(said(f"So {text}", text)), ctx=ctx))] == ["safety"]
+
+
+def test_a_quote_that_runs_code_does_not_leave() -> None:
+    """An address with code in it is stopped, though a document holds it."""
+    text = "Click [here](javascript:steal()) to see it."
+    assert kinds(checked(answer(said(text, text)), ctx=context(text))) == [("claims.0", "safety", "active_link")]
+
+
 # The extractive model
 
 
@@ -341,7 +357,7 @@ def test_the_repair_turn_names_places_and_no_stored_word() -> None:
     """What a model is told holds the place and the reason; neither stored text nor personal data."""
     claim = said("Ask [EMAIL_1] about 99 days.", "Ask [EMAIL_1].")
     invalid = refused(checked(answer(claim, INVENTED)))
-    told = repair_message(invalid)
+    told = repair_message(invalid.errors)
     assert "- claims.0: A number or a date" in told
     assert "- claims.1: A quote" in told
     for secret in ("anna@example.com", "99", "company car", "leave"):
@@ -356,9 +372,9 @@ def test_the_repair_turn_does_not_tell_what_was_withheld() -> None:
     hidden = replace(hit, passage=replace(hit.passage, withheld=((start, start + 10),)))
     secret = answer(said("Managers approve leave in Workday.", "Managers approve leave in Workday."))
     messages = {
-        repair_message(refused(checked(secret, ctx=replace(ctx, sources=(hidden,))))),
-        repair_message(refused(checked(secret, ctx=ctx, readable={}))),
-        repair_message(refused(checked(answer(INVENTED), ctx=ctx))),
+        repair_message(refused(checked(secret, ctx=replace(ctx, sources=(hidden,)))).errors),
+        repair_message(refused(checked(secret, ctx=ctx, readable={})).errors),
+        repair_message(refused(checked(answer(INVENTED), ctx=ctx)).errors),
     }
     assert len(messages) == 1
 
@@ -367,9 +383,9 @@ def test_the_repair_turn_is_bounded() -> None:
     """However much is wrong, the message to the model stays short."""
     invalid = refused(checked(answer(*[INVENTED] * 100)))
     assert len(invalid.errors) == 20
-    assert len(repair_message(invalid)) <= MAX_REPAIR
+    assert len(repair_message(invalid.errors)) <= MAX_REPAIR
     many = tuple(replace(invalid.errors[0], place=f"claims.{n}") for n in range(1_000))
-    assert len(repair_message(replace(invalid, errors=many))) <= MAX_REPAIR
+    assert len(repair_message(many)) <= MAX_REPAIR
 
 
 def test_a_leak_of_the_prompt_is_not_repaired() -> None:
@@ -492,4 +508,4 @@ def test_no_text_raises(text: str, contract: str) -> None:
     """Bytes that are no JSON, or JSON that is no output, are invalid, with a message for the model."""
     invalid = refused(checked(text, contract, _CTX))
     assert invalid.errors
-    assert repair_message(invalid)
+    assert repair_message(invalid.errors)

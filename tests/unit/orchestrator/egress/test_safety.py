@@ -67,7 +67,12 @@ def test_ordinary_text_passes(text: str) -> None:
         ("[a](javascript&colon;alert)", "active_link"),
         ("![x](data:image/png;base64,AAAA)", "active_link"),
         ("vbscript:x", "active_link"),
-        ("file:///etc/passwd", "active_link"),
+        ("[a](javascript\\:alert)", "active_link"),
+        ("[a](https\\:\\/\\/evil.example)", "link_host"),
+        ("[a](https:evil.example)", "link_host"),
+        ("[a](evil.example/x)", "link_host"),
+        ("[a](mailto:x@evil.example?body=leave)", "link_host"),
+        ("file:///etc/passwd", "link_host"),
         ("<img src=x>", "html"),
         ("<script>", "html"),
         ("</ a >", "html"),
@@ -104,6 +109,13 @@ def test_what_a_cited_quote_holds_is_no_secret() -> None:
     key = "AKIA" + "ABCDEFGHIJ234567"
     assert found(f"The example key is {key}.", f"Use {key} as the example key.") == ()
     assert found(f"The example key is {key}.", source=f"Use {key}.") == ("secret",)
+
+
+def test_the_id_of_a_link_is_no_secret() -> None:
+    """A long word that looks random may stand in a link of the source, which the quote need not hold."""
+    link = "https://video.example.com/" + "a1b2" * 8
+    assert found(f"It is at {link}", source=f"Watch {link} first.") == ()
+    assert found(f"It is {'a1b2' * 8}.") == ("secret",)
 
 
 def test_what_a_cited_quote_says_is_no_leak() -> None:
