@@ -268,7 +268,7 @@ def enforce(allowed: AllowList, *, loopback: bool = True) -> ProcessGuard:
     """From now on the process resolves and connects to the listed hosts only, and to itself where `loopback`.
 
     A refused call raises HostNotAllowed in whoever made it. Listening is not touched. Child processes are not held to
-    it unless they call this too. Costs about 0.1 us for each audit event of the interpreter.
+    it unless they call this too. Costs under 1 us for each audit event of the interpreter.
     """
     guard = ProcessGuard(allowed, loopback=loopback)
     guard.install()
