@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ingest.errors import BadInput
 from ingest.tags import Classification as DataClass
@@ -460,9 +460,11 @@ RULES: Final = RuleSet(rules=tuple(_standard()))
 def load_rules(path: Path, standard: RuleSet | None = RULES) -> RuleSet:
     """The rules of a YAML file after the standard ones; one with the id of a standard rule takes its place.
 
-    Raises BadInput for whatever is not as the module's docstring has it, with the place.
+    Raises BadInput for whatever is not as the module's docstring has it, with the file and the place in it.
     """
-    rules = _read(path)
+    from orchestrator.gateway.files import read_strictly
+
+    rules = read_strictly(path, _File).rules
     own = {rule.id for rule in rules}
     kept = tuple(rule for rule in standard.rules if rule.id not in own) if standard else ()
     return RuleSet(rules=(*kept, *rules))
@@ -471,32 +473,3 @@ def load_rules(path: Path, standard: RuleSet | None = RULES) -> RuleSet:
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     rules: Annotated[tuple[Rule, ...], Field(strict=False)]
-
-
-def _read(path: Path) -> tuple[Rule, ...]:
-    import yaml
-
-    step = "Put it right after the example in orchestrator/egress/rules.py."
-    try:
-        return _File.model_validate(_loader()(path.read_text("utf-8")).get_single_data()).rules
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise BadInput(str(path), "bad_rules", f"At {place}: {first['msg']}.", step) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        cause = " ".join(str(error).split())
-        raise BadInput(str(path), "bad_rules", f"The file cannot be read as YAML: {cause}.", step) from error
-
-
-def _loader() -> Any:
-    """A safe loader that refuses a key that stands twice, where YAML would take the last one without a word."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys = [key.value for key, _ in node.value]
-            if len(set(map(str, keys))) < len(keys):
-                raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-            return super().construct_mapping(node, deep)
-
-    return Loader

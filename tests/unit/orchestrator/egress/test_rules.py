@@ -258,7 +258,7 @@ def test_any_yaml_is_rules_or_refused(tmp_path_factory: pytest.TempPathFactory, 
     if value == {"rules": []}:
         assert load_rules(path).version == RULES.version
     else:
-        with pytest.raises(BadInput, match=r"rules\.yaml: (At|The file)"):
+        with pytest.raises(BadInput, match=r"rules\.yaml"):
             load_rules(path)
 
 
