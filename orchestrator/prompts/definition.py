@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from ingest.errors import BadInput
 from orchestrator.prompts.rendering import ModelSettings, PromptLimits
@@ -70,7 +70,7 @@ class Variable(_Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
     type: VariableType
     about: str = Field(min_length=1)  # what it is for, for people
-    default: bool | int | float | str | tuple[str, ...] | None = Field(default=None, union_mode="left_to_right")
+    default: StrictBool | StrictInt | StrictFloat | StrictStr | tuple[StrictStr, ...] | None = None
     untrusted: bool = False  # words of a person or a model: kept out of the system turn
 
     @property

@@ -117,7 +117,7 @@ class _Wrong(Exception):
 
     def __init__(self, node: nodes.Node, code: Code, reason: str) -> None:
         super().__init__(reason)
-        self.mistake = Mistake(line=node.lineno, code=code, reason=reason)
+        self.mistake = Mistake(line=node.lineno or 1, code=code, reason=reason)
 
 
 Scope = Mapping[str, Kind]
@@ -171,8 +171,11 @@ class _Reader:
             raise _forbidden(loop, f"Loops may stand in each other {self.max_loop_depth} deep.")
         if name is None or name in scope or name == "loop" or name.startswith("_"):
             raise _forbidden(loop, "The variable of a loop needs one name that nothing else has.")
-        if not isinstance(source, nodes.Name) or self._kind(source, scope, depth) != "list":
-            raise _Wrong(loop, "wrong_type", "A loop goes through a variable of the type list.")
+        reason = "A loop goes through a variable of the type list."
+        if not isinstance(source, nodes.Name):
+            raise _forbidden(loop, reason)
+        if self._kind(source, scope, depth) != "list":
+            raise _Wrong(loop, "wrong_type", reason)
 
     def _printed(self, node: nodes.Expr, scope: Scope, depth: int, loops: int) -> None:
         kind = self._kind(node, scope, depth)

@@ -150,7 +150,8 @@ class PromptStore:
             self._keep(db, prompts, at)
             for record in records:
                 insert = _INSERTS[db.dialect.name](_promotions).values(_row(record)).on_conflict_do_nothing()
-                if db.execute(insert).rowcount and also is not None:
+                made = db.execute(insert.returning(_promotions.c.revision)).first()
+                if made is not None and also is not None:
                     also(db, record)
 
     def add(self, record: PromotionRecord, prompt: Prompt, also: Also | None = None) -> None:
@@ -220,7 +221,7 @@ def _row(record: PromotionRecord) -> dict[str, object]:
         "tenant": record.tenant,
         "subject": record.subject,
         "why": record.why,
-        "at": record.at.isoformat(timespec="milliseconds"),
+        "at": record.at.isoformat(),
         "evaluation_sha256": record.evaluation.sha256 if record.evaluation else None,
         "evaluation_passed": record.evaluation.passed if record.evaluation else None,
         "policies": json.dumps(record.policies),
