@@ -218,18 +218,16 @@ def _tell(refusal: BadInput, as_json: bool) -> None:
 
 @contextmanager
 def _registry(settings: Settings) -> Iterator[PromptRegistry]:
-    from orchestrator.policy.engine import load_policy
+    from orchestrator.policy.engine import PolicyConfig, load_policy
     from orchestrator.prompts.registry import open_registry
     from orchestrator.services import open_record
 
+    policy = load_policy(PolicyConfig(folder=settings.policies_folder) if settings.policies_folder else None)
     with open_record(settings) as database:
-        yield open_registry(database, load_policy(), _config(settings))
+        yield open_registry(database, policy, _config(settings))
 
 
 def _config(settings: Settings) -> PromptConfig:
     from orchestrator.prompts.registry import PromptConfig
 
-    return PromptConfig(
-        folder=getattr(settings, "prompts_folder", None) or settings.home / "prompts",
-        evaluation_required=getattr(settings, "prompt_evaluation_required", True),
-    )
+    return PromptConfig(folder=settings.prompts_path, evaluation_required=settings.prompt_evaluation_required)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from jinja2 import TemplateError
 
 from ingest.errors import BadInput
 from orchestrator.prompts.templates import Kind, fill, read_template
@@ -193,3 +194,24 @@ def test_a_turn_has_an_end() -> None:
     with pytest.raises(BadInput, match="more than 1000 characters") as refusal:
         fill(source, {"items": ["x" * 100] * 10}, 1000)
     assert refusal.value.code == "prompt_too_long"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% include 'prompt.yaml' %}",
+        "{% import 'x' as x %}",
+        "{{ name.__class__ }}",
+        "{{ name['__class__'] }}",
+        "{{ name.upper() }}",
+        "{% for x in items %}{{ loop.cycle('a') }}{% endfor %}",
+        "{% for x in range(3) %}{% endfor %}",
+        "{{ name|attr('__class__') }}",
+        "{{ cycler }}",
+        "{{ missing }}",
+    ],
+)
+def test_the_sandbox_is_a_second_lock(source: str) -> None:
+    """What passes no check would fail in the engine as well: it has no loader, no globals, no calls, no attributes."""
+    with pytest.raises((TemplateError, TypeError)):
+        fill(source, VALUES, MOST)
