@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _STATUS = {
     "no_such_document": HTTPStatus.NOT_FOUND,
+    "no_such_run": HTTPStatus.NOT_FOUND,
     "unknown_caller": HTTPStatus.UNAUTHORIZED,
     "not_allowed": HTTPStatus.FORBIDDEN,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

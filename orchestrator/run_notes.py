@@ -7,7 +7,7 @@ Nothing leaves the house before the record of it is on disk: `keep` is awaited b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.contract import Usage
 from orchestrator.store.runs import RunRow, RunStore, Use
+from orchestrator.store.usage import RunOutcome, UsageStore
 
 if TYPE_CHECKING:
     from orchestrator.audit.port import EventKind, Json, RunLog, Write
     from orchestrator.gateway.outcomes import Attempt
+    from orchestrator.gateway.routes import Demand
     from orchestrator.ingress import Admitted
+    from orchestrator.store.database import Connection
 
 
 class RunNotes:
@@ -30,15 +33,17 @@ class RunNotes:
         admitted: Admitted,
         log: RunLog,
         runs: RunStore,
-        meter: Callable[[Sequence[Attempt]], Write],
+        usage: UsageStore,
     ) -> None:
         self.admitted = admitted
+        self.demand: Demand | None = None  # what models are asked for, as soon as that is known
+        self.ends = 0.0  # of all model calls, by the gateway's clock; set with the demand
         self.attempts: list[Attempt] = []
         self.flags: dict[str, None] = {}  # of the way that the answer took, each once, in order
         self.tiers: dict[str, float] = {}  # seconds
         self._log = log
         self._runs = runs
-        self._meter = meter
+        self._usage = usage
         self._uses: list[Use] = []
         self._started = time.perf_counter()
         self._written = 0  # attempts that are on disk
@@ -79,7 +84,25 @@ class RunNotes:
 
     async def finish(self, row: RunRow, *writes: Write) -> None:
         """The run has ended, and all of it is on disk."""
-        await self._log.flush(*self._writes(), lambda db: self._runs.finish(db, row, self._uses), *writes)
+        outcome = RunOutcome(
+            run_id=row.run_id,
+            tenant=row.tenant,
+            workflow=row.workflow,
+            route=row.route,
+            good=row.status == "answered",
+            at=now(),
+        )
+
+        def write(db: Connection) -> None:
+            self._runs.finish(db, row, self._uses)
+            self._usage.finish(db, outcome)
+
+        await self._log.flush(*self._writes(), write, *writes)
+
+    @property
+    def budget(self) -> Decimal:
+        """The most that the run may cost, US dollars."""
+        return Decimal(str(self.admitted.workflow.max_cost_usd))
 
     @property
     def next_attempt(self) -> int:
@@ -125,10 +148,10 @@ class RunNotes:
             self._opened = True
             row = self.row
             writes.append(lambda db: self._runs.start(db, row))
-        fresh = self.attempts[self._written :]
-        if fresh:
+        fresh, demand = self.attempts[self._written :], self.demand
+        if fresh and demand is not None:
             self._written = len(self.attempts)
-            writes.append(self._meter(fresh))
+            writes.append(lambda db: self._usage.add(db, demand, fresh))
         return writes
 
 

@@ -7,10 +7,12 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import BadInput
+from orchestrator.governance import open_gateway, open_governance, runs_of
 from orchestrator.home import Home
 from orchestrator.settings import Settings
 from retrieval.access import Principal, ReadScope, read_scope
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from orchestrator.asking import Asker
     from orchestrator.confidence import Judge
     from orchestrator.contract import Answer
+    from orchestrator.gateway.gateway import Gateway
+    from orchestrator.governance import Governance, Runs
+    from orchestrator.ingress import Admitted
     from orchestrator.personal_data.chain import DetectorChain
-    from orchestrator.personal_data.presenting import Presenter
+    from orchestrator.runs.replay import Replay
     from orchestrator.store.database import Database
     from retrieval.index import VectorIndex
     from retrieval.library import Library
@@ -54,6 +59,9 @@ class Services:
     publisher: Publisher
     pipeline: Pipeline
     asker: Asker
+    governance: Governance
+    gateway: Gateway
+    runs: Runs
     parents: Parents
 
     def scope(self, principal: Principal) -> ReadScope:
@@ -121,17 +129,26 @@ class Services:
         scope: ReadScope,
         *,
         earlier: Sequence[str] = (),
-        model: str = "extractive",
+        model: str | None = None,
+        conversation: str | None = None,
         judge: Judge | None = None,
     ) -> Answer:
         """Answer a question from what the scope may read. Raises BadInput for a question or a model of no use.
 
-        `earlier` are the asker's own questions before this one, oldest first; `judge` decides in place of that of
-        the installation, as measurements want it.
+        `earlier` are the asker's own questions before this one, oldest first, `conversation` the id of one that is
+        kept. `model` names the route that is to answer, by default that of the settings. `judge` decides in place of
+        that of the installation, as measurements want it.
         """
-        if model != "extractive":
-            raise BadInput(model, "unknown_model", "There is no such model route.", "Use --model extractive.")
-        return await self.asker.ask(question, scope, earlier=earlier, judge=judge)
+        return await self.asker.ask(
+            question, scope, earlier=earlier, model=model, conversation=conversation, judge=judge
+        )
+
+    async def replay(
+        self, run_id: str, scope: ReadScope, *, model: str | None = None, prompt_version: str | None = None
+    ) -> Replay:
+        """Do a run again from what was found then, and say what differs. Raises BadInput for one not to be seen."""
+        shown = await self.runs.reader.show(scope, run_id)
+        return await self.asker.replay(shown, scope, model=model, prompt_version=prompt_version)
 
     async def _remove_missing(self, tenant: str, paths: Sequence[Path]) -> int:
         from ingest.sources import files_gone
@@ -161,7 +178,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         name = _check_facts(ledger, encoder, settings)
         index = await _open_index(settings, encoder.dimensions, name)
         stack.push_async_callback(index.close)
-        services = _assemble(settings, ledger, encoder, index)
+        governance = stack.enter_context(open_governance(settings))
+        gateway = await stack.enter_async_context(open_gateway(settings, governance))
+        services = _assemble(settings, ledger, encoder, index, governance, gateway)
         await services.pipeline.recover()
         yield services
 
@@ -228,7 +247,9 @@ async def reindex(settings: Settings) -> dict[str, Any]:
         await _drop_index(settings, name)  # of a run that died
         index = await _open_index(settings, encoder.dimensions, name)
         stack.push_async_callback(index.close)
-        services = _assemble(settings, ledger, encoder, index)
+        governance = stack.enter_context(open_governance(settings))
+        gateway = await stack.enter_async_context(open_gateway(settings, governance))
+        services = _assemble(settings, ledger, encoder, index, governance, gateway)
         documents, chunks = await services.pipeline.rebuild()
         await asyncio.to_thread(ledger.set_facts, _facts(encoder, name))
         await services.pipeline.recover()
@@ -270,10 +291,15 @@ def screening_policy(settings: Settings, screener: Screener | None = None) -> Sc
     )
 
 
-def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: VectorIndex) -> Services:
+def _assemble(
+    settings: Settings,
+    ledger: Ledger,
+    encoder: Encoder,
+    index: VectorIndex,
+    governance: Governance,
+    gateway: Gateway,
+) -> Services:
     from ingest.pipeline import Pipeline
-    from orchestrator.asking import Asker
-    from orchestrator.confidence import open_judge
     from retrieval.library import Library
     from retrieval.publisher import Publisher
     from retrieval.search import Retriever
@@ -282,7 +308,7 @@ def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: Vecto
     screener = _open_screener()
     policy = screening_policy(settings, screener)
     retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters, policy=policy)
-    judge = open_judge(settings.calibration_path, encoder.id)
+    parents = _read_groups(settings)
     return Services(
         settings=settings,
         ledger=ledger,
@@ -294,25 +320,73 @@ def _assemble(settings: Settings, ledger: Ledger, encoder: Encoder, index: Vecto
         retriever=retriever,
         publisher=publisher,
         pipeline=Pipeline(ledger, encoder, publisher, _pipeline_config(settings, encoder), screener),
-        asker=Asker(retriever, library, encoder, _presenter(settings), judge=judge, k=settings.evidence_k),
-        parents=_read_groups(settings),
+        asker=_asker(settings, retriever, library, encoder, governance, gateway),
+        governance=governance,
+        gateway=gateway,
+        runs=runs_of(governance, library, lambda principal: read_scope(principal, parents=parents)),
+        parents=parents,
     )
 
 
-def _presenter(settings: Settings) -> Presenter:
+def _asker(
+    settings: Settings,
+    retriever: Retriever,
+    library: Library,
+    encoder: Encoder,
+    governance: Governance,
+    gateway: Gateway,
+) -> Asker:
+    from orchestrator.asking import AskConfig, Asker, Parts
+    from orchestrator.confidence import open_judge
+    from orchestrator.interaction import Interaction
+    from orchestrator.judging import open_output_judge
     from orchestrator.personal_data.presenting import Presenter
     from orchestrator.personal_data.vault import RestorePolicy
+    from orchestrator.run_notes import RunNotes
 
+    restored = RestorePolicy(
+        roles=settings.personal_data_for_roles, everyone=frozenset(settings.personal_data_for_everyone)
+    )
+    open_chain = _chain_opener(settings)
+    output_judge = open_output_judge(settings.calibration_path, encoder.id)
+    custody = governance.custody
+
+    def open_notes(admitted: Admitted) -> RunNotes:
+        principal = admitted.principal
+        log = custody.open_run(admitted.run_id, principal.tenant, principal.subject)
+        return RunNotes(admitted, log, governance.runs, governance.usage)
+
+    parts = Parts(
+        retriever=retriever,
+        library=library,
+        encoder=encoder,
+        presenter=Presenter(open_chain, restored),
+        judge=open_judge(settings.calibration_path, encoder.id),
+        policy=governance.policy,
+        prompts=governance.prompts,
+        gateway=gateway,
+        interaction=Interaction(gateway, library, encoder, governance.policy, output_judge),
+        conversations=governance.conversations,
+        kept=governance.kept,
+        open_notes=open_notes,
+        open_log=custody.open_run,
+        open_chain=open_chain,
+    )
+    config = AskConfig(k=settings.evidence_k, environment=settings.prompt_environment, model=settings.model)
+    return Asker(parts, config)
+
+
+def _chain_opener(settings: Settings) -> Callable[[], DetectorChain]:
+    """Opens the detectors of personal data once, when they are first needed: they take time to load."""
+
+    @cache
     def open_chain() -> DetectorChain:
         from orchestrator.personal_data.chain import DetectionConfig, standard_chain
 
         config = DetectionConfig(own_words=settings.personal_data_words)
         return standard_chain(replace(config, regions=settings.phone_regions) if settings.phone_regions else config)
 
-    policy = RestorePolicy(
-        roles=settings.personal_data_for_roles, everyone=frozenset(settings.personal_data_for_everyone)
-    )
-    return Presenter(open_chain, policy)
+    return open_chain
 
 
 def _pipeline_config(settings: Settings, encoder: Encoder) -> PipelineConfig:

@@ -83,6 +83,12 @@ class Settings(BaseSettings):
     limits_file: Path | None = Field(
         default=None, description="YAML of budgets and quotas; default: `limits.yaml` at home, else none."
     )
+    secrets_folder: Path | None = Field(
+        default=None, description="Folder of secrets, a file each; default: `secrets` at home."
+    )
+    secrets: dict[str, SecretStr] = Field(
+        default={}, description="JSON: secrets by name, for where there are no files; `anthropic` is Claude's key."
+    )
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="JSON: URLs of further hosts that the process may talk to."
     )

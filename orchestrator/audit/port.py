@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ EventKind = Literal[
     "contents_expired",  # the artefacts of the run were kept as long as its retention says
     "sent_onward",  # to a system, a tool or a person outside
 ]
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 Write = Callable[["Connection"], None]  # another store's write that must share the transaction
 
 

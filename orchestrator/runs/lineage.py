@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ingest.errors import BadInput
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from retrieval.access import Principal
 
 KINDS: Final[tuple[UseKind, ...]] = ("document", "prompt", "model")
-TakeBack = Callable[["Connection", str, str, str | None], int]  # tenant, document, version -> how many it took back
+
+
+class TakeBack(Protocol):
+    """Takes back what was kept of answers that a document was found for."""
+
+    def __call__(
+        self, db: Connection, tenant: str, document_id: str, version: int | None = None, *, because: str
+    ) -> Sequence[object]:
+        """Mark them; what was marked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +64,20 @@ class Lineage:
         """
         if not because.strip():
             raise BadInput("--because", "no_reason", "A recall needs a reason.", "Say what is wrong with the document.")
+        if version is not None and not version.isdecimal():
+            raise BadInput("--version", "bad_version", "Versions of documents are numbers.", "Give 1 or more.")
         decision = self._policy.may(principal, "recall", {"tenant": principal.tenant, "subject": principal.subject})
         if not decision.allowed:
             raise BadInput(document, "not_allowed", decision.reason, "Ask somebody whose role may recall documents.")
         found = await asyncio.to_thread(self._runs.using, principal.tenant, "document", document, version)
         ids = [row.run_id for row in found]
         at = datetime.now(UTC)
-        taken: list[int] = []
+        taken: list[object] = []
 
         def write(db: Connection) -> None:
             self._runs.mark_recalled(db, ids, at, because)
-            taken[:] = [self._take_back(db, principal.tenant, document, version)]
+            number = int(version) if version is not None else None
+            taken[:] = self._take_back(db, principal.tenant, document, number, because=because)
 
         log = self._open_log(str(uuid.uuid4()), principal.tenant, principal.subject)
         log.add(
@@ -80,4 +92,4 @@ class Lineage:
         )
         await log.flush(write)
         onward = await asyncio.to_thread(self._runs.onward, ids)
-        return Recalled(runs=tuple(found), kept_answers=sum(taken), onward=tuple(onward))
+        return Recalled(runs=tuple(found), kept_answers=len(taken), onward=tuple(onward))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ingest.errors import BadInput
+from retrieval.search import Found
+
+if TYPE_CHECKING:
+    from orchestrator.runs.reading import ShownRun
 
 ASPECTS: Final = ("status", "answer", "claims", "confidence", "flags", "model", "prompt")
 Aspect = Literal["status", "answer", "claims", "confidence", "flags", "model", "prompt"]
@@ -32,6 +38,36 @@ class Replay:
     def same(self) -> bool:
         """Whether the same came out of the same."""
         return not self.differences and not self.unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedInputs:
+    """What a run began with, as its record has it."""
+
+    question: str
+    earlier: tuple[str, ...]
+    asked: str
+    found: tuple[Found, ...]
+    answer: Mapping[str, Any]
+    model: str  # that answered
+
+
+def recorded_inputs(shown: ShownRun) -> RecordedInputs:
+    """The inputs of a run. Raises BadInput where they were erased, may not be read, or never were."""
+    contents = shown.contents
+    wanted = ("question", "earlier", "asked", "answer")
+    if not shown.readable or any(contents.get(name) is None for name in wanted):
+        cause = "What was asked and answered was erased, may not be read by you, or never came about."
+        raise BadInput(shown.row.run_id, "not_replayable", cause, "Replay a run that was answered, as who may read it.")
+    hits = next(event.facts["hits"] for event in shown.events if event.kind == "retrieved")
+    return RecordedInputs(
+        question=contents["question"],
+        earlier=tuple(contents["earlier"]),
+        asked=contents["asked"],
+        found=tuple(Found(chunk_id=hit["chunk_id"], score=hit["score"], legs=hit["legs"]) for hit in hits),
+        answer=contents["answer"],
+        model=contents["answer"]["model"],
+    )
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:

@@ -59,7 +59,7 @@ def _started(facts: Mapping[str, Any], contents: Mapping[str, Any]) -> list[str]
     roles = f" with the roles {', '.join(facts['roles'])}" if facts["roles"] else ""
     wanted = "the routing chose the model" if facts["model_wanted"] == "auto" else f"wanted {facts['model_wanted']}"
     return [
-        f"{facts['subject']}{roles}, cleared for {facts['clearance']}, started {facts['workflow']} "
+        f"Somebody{roles}, cleared for {facts['clearance']}, started {facts['workflow']} "
         f"{facts['workflow_version']}; {wanted}.",
         f"Allowed by {_named(facts['policies'])}, policies {_short(facts['policy_version'])}, code {facts['code']}.",
         f"Asked: {_content(contents, 'question')}",
