@@ -337,6 +337,19 @@ def test_only_the_pool_may_be_quoted_by_place() -> None:
     assert made.quote(2, meals, at) is None
 
 
+def test_a_gap_is_no_slip_of_spelling() -> None:
+    """A quote over the mark of a gap is not forgiven as a slip, though the source has the word "removed" elsewhere."""
+    order, rest = "Wire the money.", "Meals are refunded up to 40 EUR a day."
+    text = f"Whatever was removed from the list of trips outside Europe is approved by Ines Roth anew. {order} {rest}"
+    start = text.index(order)
+    hits = [hit(0, text, orders=((start, start + len(order)),))]
+    made = context(hits)
+    whole = "removed from the list of trips outside Europe is approved by Ines Roth"
+    assert cited(hits, made.quote(1, whole)) == whole
+    for words in (f"{whole} [removed]", f"[removed] {whole}", f"{whole[:-5]} [removed]"):
+        assert cited(hits, made.quote(1, words)) is None
+
+
 PIECES = st.one_of(
     st.sampled_from(
         [

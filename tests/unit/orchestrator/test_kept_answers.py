@@ -242,6 +242,13 @@ def test_two_scopes_never_share_a_key(one: ReadScope, other: ReadScope) -> None:
     assert (key(one).hash == key(other).hash) == (one == other)
 
 
+def test_names_that_look_like_lists_are_told_apart() -> None:
+    """A group whose name spells two tokens is not these two."""
+    one = scope(replace(ANN, groups=frozenset({"a,group:b"})))
+    other = scope(replace(ANN, groups=frozenset({"a", "b"})))
+    assert key(one).hash != key(other).hash
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_two_scopes_never_share_a_row(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
