@@ -121,13 +121,13 @@ class Conversations:
 
         return write
 
-    def read(self, tenant: str, subject: str, conversation: str) -> tuple[Turn, ...]:
-        """The turns, oldest first; empty for one that is not known, or whose subject was erased.
+    def read(self, tenant: str, subject: str, conversation: str, *, latest: int | None = None) -> tuple[Turn, ...]:
+        """The turns, or the latest of them, oldest first; empty for one not known, or whose subject was erased.
 
         Raises DependencyDown when what is stored was altered.
         """
         key = ConversationKey(tenant=tenant, subject=subject, id=conversation)
-        rows = self._store.turns(key, since=self._horizon())
+        rows = self._store.turns(key, since=self._horizon(), latest=latest)
         turns = (self._opened(key, row) for row in rows)
         return tuple(turn for turn in turns if turn is not None)
 

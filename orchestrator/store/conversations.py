@@ -83,13 +83,16 @@ class ConversationStore:
         self._drop_oldest(db, key, most)
         return number
 
-    def turns(self, key: ConversationKey, *, since: datetime) -> list[TurnRow]:
-        """The turns that are kept and not older than `since`, in order; empty for a conversation that is not known."""
+    def turns(self, key: ConversationKey, *, since: datetime, latest: int | None = None) -> list[TurnRow]:
+        """The turns not older than `since`, or the latest of them, in order; none where the conversation is unknown."""
         wanted = sa.select(_turns.c.number, _turns.c.said_at, _turns.c.sealed)
-        wanted = wanted.where(_is_turn_of(key), _turns.c.said_at >= _stamp(since)).order_by(_turns.c.number)
+        wanted = wanted.where(_is_turn_of(key), _turns.c.said_at >= _stamp(since))
+        wanted = wanted.order_by(_turns.c.number.desc()).limit(latest)
         with self._database.read() as db:
             rows = db.execute(wanted).all()
-        return [TurnRow(number=n, said_at=datetime.fromisoformat(at), sealed=sealed) for n, at, sealed in rows]
+        return [
+            TurnRow(number=n, said_at=datetime.fromisoformat(at), sealed=sealed) for n, at, sealed in reversed(rows)
+        ]
 
     def listed(self, tenant: str, subject: str, *, since: datetime) -> list[tuple[str, datetime]]:
         """Ids of the subject's conversations, the latest first, with the time of their last turn."""

@@ -35,6 +35,8 @@ def test_turns_come_back_in_order(database: Database) -> None:
     assert (first.number, first.sealed, first.said_at) == (1, b"\x00first", here)
     assert (second.number, second.said_at) == (2, DAY + timedelta(minutes=6.5))
     assert numbers(database, since=DAY + timedelta(minutes=6)) == [2]
+    add(database, minutes=7)
+    assert [row.number for row in ConversationStore(database).turns(ANN, since=EVER, latest=2)] == [2, 3]
 
 
 @pytest.mark.parametrize("other", [{"subject": "bob"}, {"tenant": "x"}, {"id": "trip2"}])

@@ -161,6 +161,7 @@ def test_what_was_said_is_read_again(database: Database, shelf: Shelf) -> None:
     assert TRAVEL[place.start : place.end] == "Ines Roth approves"
     assert second.claims == ()
     assert earlier_questions((first, second)) == ("Who approves trips?", "And meals?")
+    assert made.read("default", "ann", "trip", latest=1) == (second,)
     assert made.listed("default", "ann") == [("trip", DAY)]
 
 
