@@ -43,7 +43,7 @@ def _of_templates(prompt: Prompt, limits: PromptLimits) -> Iterator[Problem]:
     used: set[str] = set()
     for file in sorted(prompt.files.keys() - {HEADER}):
         turn = file.split(".")[0]
-        reading = read_template(prompt.files[file], _kinds(prompt, turn), limits.max_loop_depth)
+        reading = read_template(prompt.files[file], _kinds(prompt, turn), limits)
         used |= reading.used.keys()
         yield from (_of_mistake(file, mistake) for mistake in reading.mistakes)
         if turn == "user" and not reading.mistakes:

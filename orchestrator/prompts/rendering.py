@@ -26,7 +26,7 @@ class PromptLimits:
     max_file_characters: int = 20_000  # about 5,000 tokens, more than instructions need
     max_text_characters: int = 20_000  # of a text variable, and of one item of a list
     max_list_items: int = 200
-    max_loop_depth: int = 2  # with the items, at most 40,000 rounds
+    max_steps: int = 500_000  # that a template may take with the longest lists: at most about half a second
     max_rendered_characters: int = 1_000_000  # of one turn; the budget of the evidence is the context's
 
 

@@ -18,6 +18,7 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ingest.errors import BadInput
+from orchestrator.prompts.rendering import PromptLimits
 
 Kind = Literal[
     "text",
@@ -78,7 +79,7 @@ class Reading:
     used: Mapping[str, int]  # name to how often it is printed or asked for
 
 
-def read_template(source: str, kinds: Mapping[str, Kind], max_loop_depth: int) -> Reading:
+def read_template(source: str, kinds: Mapping[str, Kind], limits: PromptLimits) -> Reading:
     """Check a template against the names that it may use. Nothing of it is run."""
     try:
         tree = _SANDBOX.parse(source)
@@ -86,7 +87,7 @@ def read_template(source: str, kinds: Mapping[str, Kind], max_loop_depth: int) -
         return _unreadable(error.lineno, f"It cannot be read: {error.message}.")
     except (TemplateError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         return _unreadable(1, f"It cannot be read ({type(error).__name__}).")
-    reader = _Reader(max_loop_depth=max_loop_depth)
+    reader = _Reader(limits=limits)
     reader.body(tree.body, kinds, 0)
     return Reading(mistakes=tuple(reader.mistakes), used=reader.used)
 
@@ -125,50 +126,63 @@ Scope = Mapping[str, Kind]
 
 @dataclass(slots=True, kw_only=True)
 class _Reader:
-    """Walks the syntax tree. `scope` holds the names in reach, `depth` counts levels, `loops` those of `for`."""
+    """Walks the syntax tree. `scope` holds the names in reach, `depth` counts levels.
 
-    max_loop_depth: int
+    Every part is a step, and one in a loop as many as the longest list has items: so the time that any values can
+    make a template take is known before it is filled in.
+    """
+
+    limits: PromptLimits
+    rounds: int = 1  # in which the part at hand may be met
+    steps: int = 0  # so far
     mistakes: list[Mistake] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
 
-    def body(self, parts: Sequence[nodes.Node], scope: Scope, depth: int, loops: int = 0) -> None:
+    def body(self, parts: Sequence[nodes.Node], scope: Scope, depth: int) -> None:
         """Check what stands in the template, or within one of its blocks."""
         for part in parts:
             try:
-                self._part(part, scope, depth, loops)
+                self._part(part, scope, depth)
             except _Wrong as wrong:
                 self.mistakes.append(wrong.mistake)
 
-    def _part(self, part: nodes.Node, scope: Scope, depth: int, loops: int) -> None:
+    def _step(self, node: nodes.Node, depth: int) -> None:
+        self.steps += self.rounds
+        if self.steps > self.limits.max_steps:
+            raise _forbidden(node, "It may take too long: fewer loops, or less in them.")
+        if depth > _DEEPEST:
+            raise _forbidden(node, "It is nested too deeply.")
+
+    def _part(self, part: nodes.Node, scope: Scope, depth: int) -> None:
+        self._step(part, depth)
         match part:
-            case _ if depth > _DEEPEST:
-                raise _too_deep(part)
             case nodes.TemplateData():
                 pass
             case nodes.Output(nodes=printed):
-                self.body(printed, scope, depth, loops)
+                self.body(printed, scope, depth)
             case nodes.Expr():
-                self._printed(part, scope, depth, loops)
+                self._printed(part, scope, depth)
             case nodes.If(test=test, body=body, elif_=others, else_=rest):
                 self._kind(test, scope, depth)
-                self.body(body, scope, depth + 1, loops)
-                self.body(others, scope, depth, loops)
-                self.body(rest, scope, depth + 1, loops)
+                self.body(body, scope, depth + 1)
+                self.body(others, scope, depth)
+                self.body(rest, scope, depth + 1)
             case nodes.For(target=target, iter=source, body=body, else_=rest):
-                self._loop_head(part, source, scope, depth, loops)
+                self._loop_head(part, source, scope, depth)
                 inner: Scope = {**scope, "loop": "loop"}
                 inner = {**inner, target.name: "text"} if isinstance(target, nodes.Name) else inner
-                self.body(body, inner, depth + 1, loops + 1)
-                self.body(rest, scope, depth + 1, loops)
+                self.rounds *= self.limits.max_list_items
+                self.body(body, inner, depth + 1)
+                self.rounds //= self.limits.max_list_items
+                self.body(rest, scope, depth + 1)
             case _:
                 raise _forbidden(part)
 
-    def _loop_head(self, loop: nodes.For, source: nodes.Node, scope: Scope, depth: int, loops: int) -> None:
+    def _loop_head(self, loop: nodes.For, source: nodes.Node, scope: Scope, depth: int) -> None:
+        self.steps += self.rounds * self.limits.max_list_items
         name = loop.target.name if isinstance(loop.target, nodes.Name) else None
         if loop.recursive or loop.test is not None:
             raise _forbidden(loop, "A loop goes plainly through a list: no `recursive`, no `if` in its head.")
-        if loops >= self.max_loop_depth:
-            raise _forbidden(loop, f"Loops may stand in each other {self.max_loop_depth} deep.")
         if name is None or name in scope or name == "loop" or name.startswith("_"):
             raise _forbidden(loop, "The variable of a loop needs one name that nothing else has.")
         reason = "A loop goes through a variable of the type list."
@@ -177,9 +191,9 @@ class _Reader:
         if self._kind(source, scope, depth) != "list":
             raise _Wrong(loop, "wrong_type", reason)
 
-    def _printed(self, node: nodes.Expr, scope: Scope, depth: int, loops: int) -> None:
+    def _printed(self, node: nodes.Expr, scope: Scope, depth: int) -> None:
         kind = self._kind(node, scope, depth)
-        if kind == "slot" and loops:
+        if kind == "slot" and self.rounds > 1:
             raise _forbidden(node, "What the context fills in stands outside of loops.")
         if kind in {"list", "flag"}:
             reason = f"A {kind} cannot be printed: use `join` for a list and `if` for a flag."
@@ -187,8 +201,7 @@ class _Reader:
 
     def _kind(self, node: nodes.Node, scope: Scope, depth: int) -> Kind:
         """What an expression gives; raises _Wrong."""
-        if depth > _DEEPEST:
-            raise _too_deep(node)
+        self._step(node, depth)
         match node:
             case nodes.Const(value=bool()):
                 return "flag"
@@ -232,6 +245,8 @@ class _Reader:
     def _filtered(self, node: nodes.Filter, inner: nodes.Expr, scope: Scope, depth: int) -> Kind:
         if node.name not in FILTERS:
             raise _forbidden(node, f"There is no filter {node.name}; there are {', '.join(FILTERS)}.")
+        if self.rounds > 1:
+            raise _forbidden(node, "Filters stand outside of loops, where each is applied once.")
         takes, gives = FILTERS[node.name]
         plain = all(isinstance(arg, nodes.Const) and isinstance(arg.value, str) for arg in node.args)
         if not plain or len(node.args) > (node.name == "join") or node.kwargs or node.dyn_args or node.dyn_kwargs:
@@ -262,7 +277,3 @@ class _Reader:
 
 def _forbidden(node: nodes.Node, reason: str | None = None) -> _Wrong:
     return _Wrong(node, "template_forbidden", reason or f"`{type(node).__name__.lower()}` is not for prompts.")
-
-
-def _too_deep(node: nodes.Node) -> _Wrong:
-    return _forbidden(node, "It is nested too deeply.")

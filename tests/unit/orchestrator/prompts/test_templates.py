@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from ingest.errors import BadInput
+from orchestrator.prompts.rendering import PromptLimits
 from orchestrator.prompts.templates import Kind, fill, read_template
 
 KINDS: dict[str, Kind] = {
@@ -29,10 +30,11 @@ VALUES = {
     "claims": ("c",),
 }
 MOST = 10_000
+LIMITS = PromptLimits()
 
 
 def mistakes(source: str) -> list[tuple[int, str]]:
-    return [(one.line, one.code) for one in read_template(source, KINDS, 2).mistakes]
+    return [(one.line, one.code) for one in read_template(source, KINDS, LIMITS).mistakes]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,9 @@ def test_what_a_template_can_say(source: str, text: str) -> None:
         "{% for loop in items %}{% endfor %}",
         "{% for _x in items %}{% endfor %}",
         "{% for a in items %}{% for b in items %}{% for c in items %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% for a in items %}{% for b in items %}" + "{{ a }}" * 13 + "{% endfor %}{% endfor %}",
+        "{% for a in items %}{% for b in items %}{% if formal %}{% endif %}{% endfor %}{% endfor %}" * 7,
+        "{% for a in items %}{{ a|upper }}{% endfor %}",
         "{% for x in range(1000000000) %}{% endfor %}",
         "{% for x in items %}{{ loop.cycle('a') }}{% endfor %}",
         "{% for x in items %}{{ loop }}{% endfor %}",
@@ -180,7 +185,7 @@ PIECES = st.sampled_from(
 @example("{{ 'a\\N{x}' }}")
 def test_a_template_that_passes_can_be_filled_in(source: str) -> None:
     """Whatever text is given as a template: it is refused with a reason, or it can be filled in, and nothing raises."""
-    reading = read_template(source, KINDS, 2)
+    reading = read_template(source, KINDS, LIMITS)
     if not reading.mistakes:
         text = fill(source, VALUES, MOST)
         assert len(text) <= MOST
