@@ -172,15 +172,11 @@ class ForbiddenPhrases(_Condition):
 
     def findings(self, output: OutputContract, facts: RuleFacts, /) -> Iterator[Finding]:
         """The phrases that stand there and are not allowed."""
-        for path in self.fields:
-            for place, value in values_at(output, path):
-                for phrase in self.phrases:
-                    cited = self.unless_cited and any(_has(quote, phrase) for quote in facts.quotes)
-                    if not cited and _has(str(value), phrase):
-                        yield (
-                            place,
-                            f'It must not say "{phrase}"' + (" unless a citation does." * self.unless_cited or "."),
-                        )
+        cited = facts.quotes if self.unless_cited else ()
+        barred = [phrase for phrase in self.phrases if not any(_has(quote, phrase) for quote in cited)]
+        end = ", since no citation does." if self.unless_cited else "."
+        for place, value in (found for path in self.fields for found in values_at(output, path)):
+            yield from ((place, f'It must not say "{phrase}"{end}') for phrase in barred if _has(str(value), phrase))
 
 
 class SameLanguage(_Condition):
