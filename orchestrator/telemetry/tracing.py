@@ -148,6 +148,7 @@ def open_tracing(config: TracingConfig) -> Tracing:
         sampling = importlib.import_module("opentelemetry.sdk.trace.sampling")
         resources = importlib.import_module("opentelemetry.sdk.resources")
         otlp = importlib.import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        requests = importlib.import_module("requests")  # which the exporter sends with
     except ImportError as error:
         cause = "Spans are to be exported, and the exporter of OpenTelemetry is not installed."
         raise BadInput("telemetry", "extra_missing", cause, "pip install 'groundwire[telemetry]'") from error
@@ -155,7 +156,11 @@ def open_tracing(config: TracingConfig) -> Tracing:
         resource=resources.Resource({"service.name": config.service}),
         sampler=sampling.ParentBased(sampling.TraceIdRatioBased(config.share)),
     )
-    exporter = otlp.OTLPSpanExporter(endpoint=config.endpoint, headers=dict(config.headers), timeout=config.deadline_s)
+    session = requests.Session()
+    session.trust_env = False  # no proxy and no password of the environment
+    exporter = otlp.OTLPSpanExporter(
+        endpoint=config.endpoint, headers=dict(config.headers), timeout=config.deadline_s, session=session
+    )
     provider.add_span_processor(exporting.BatchSpanProcessor(exporter))
     return traced_by(provider)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -91,6 +93,35 @@ def test_an_exporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(BadInput, match=r"groundwire\[telemetry\]"):
         open_tracing(TracingConfig(endpoint="http://127.0.0.1:4318/v1/traces"))
+
+
+def test_spans_arrive_at_a_collector_over_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra installed: sent when tracing ends, with the headers given, past the environment's proxy."""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    got: list[tuple[str, str | None, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.append((self.path, self.headers.get("x-key"), body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
+    tracing = open_tracing(TracingConfig(endpoint=endpoint, headers={"x-key": "k"}))
+    with tracing.run("run-1", "ask"), tracing.tier("model"):
+        tracing.attempt(attempt())
+    tracing.close()
+    server.shutdown()
+    server.server_close()
+    assert [(path, key) for path, key, _ in got] == [("/v1/traces", "k")]
+    assert all(name in got[0][2] for name in (b"run ask", b"chat claude-haiku-5-5", b"run-1"))
 
 
 def parent(span: ReadableSpan) -> int | None:
