@@ -25,7 +25,7 @@ sys.path.insert(0, {root!r})
 from ingest.errors import DependencyDown
 from orchestrator.telemetry.logs import configure_logs
 from orchestrator.telemetry.tracing import Tracing
-configure_logs({log_format!r}, "DEBUG")
+configure_logs({log_format!r}, "debug")
 question, answer, key = {question!r}, {answer!r}, {key!r}
 {body}
 """
