@@ -61,7 +61,6 @@ class Metrics:
         self._latency = self._histogram("model_attempt_seconds", "Time of one attempt.", "route")
         self._breakers = self._gauge("breaker_state", "1 for the state that a breaker is in.", "route", "state")
         self._queues = self._gauge("queue_size", "What waits in a queue.", "queue")
-        self._events = self._gauge("audit_events", "Events in the record.")
         self._head = self._gauge("audit_head_seq", "Number of the newest event.")
         self._refused = self._gauge("refused_connections", "Connections that the network guard refused.")
 
@@ -92,9 +91,8 @@ class Metrics:
         """How much waits there."""
         self._queues.labels(self._word("queue", queue)).set(size)
 
-    def set_audit(self, *, events: int, head_seq: int) -> None:
+    def set_audit(self, *, head_seq: int) -> None:
         """How long the record is."""
-        self._events.set(events)
         self._head.set(head_seq)
 
     def set_refused_connections(self, count: int) -> None:

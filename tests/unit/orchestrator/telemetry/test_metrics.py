@@ -65,14 +65,15 @@ def test_one_run_is_counted_in_every_figure() -> None:
 def test_states_are_set_and_not_added_up() -> None:
     """A breaker is in one state; queues, record and refusals show what they are now."""
     metrics = Metrics()
-    metrics.set_breaker("claude-fast", "open")
-    metrics.set_breaker("claude-fast", "half_open")
+    metrics.set_breaker("anthropic/claude-haiku-5-5", "open")
+    metrics.set_breaker("anthropic/claude-haiku-5-5", "half_open")
     metrics.set_queue("review", 5)
     metrics.set_queue("review", 2)
     metrics.set_audit(events=12, head_seq=12)
     metrics.set_refused_connections(3)
     states = [
-        value(metrics, "breaker_state", route="claude-fast", state=one) for one in ("closed", "half_open", "open")
+        value(metrics, "breaker_state", route="anthropic/claude-haiku-5-5", state=one)
+        for one in ("closed", "half_open", "open")
     ]
     assert states == [0, 1, 0]
     assert value(metrics, "queue_size", queue="review") == 2
