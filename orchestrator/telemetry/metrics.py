@@ -24,7 +24,7 @@ FALLBACK: Final = "model_fallback"  # the flag of the gateway that a route other
 MOST_VALUES: Final = 200  # of one label; Prometheus keeps a series for each
 # Seconds. From what an extractive ask takes to a run's deadline.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,95}")  # a model may stand after its provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
