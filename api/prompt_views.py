@@ -54,7 +54,7 @@ def stored_json(stored: StoredPrompt) -> dict[str, Any]:
 
 def promotion_json(record: PromotionRecord) -> dict[str, Any]:
     """A change of what is live."""
-    return {"kind": record.kind, **record.facts()}
+    return dict(record.facts())
 
 
 def problem_json(problem: Problem) -> dict[str, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ingest.errors import BadInput
     from orchestrator.prompts.definition import Problem
     from orchestrator.prompts.promotion import PromotionRecord
-    from orchestrator.prompts.registry import PromptConfig, PromptRegistry
+    from orchestrator.prompts.registry import PromptRegistry
     from orchestrator.settings import Settings
 
 _ENVIRONMENTS = click.Choice(["dev", "staging", "prod"])
@@ -119,11 +119,11 @@ def check(folder: Path | None, home: Path | None, as_json: bool) -> None:
     from orchestrator.egress.contracts import CONTRACTS
     from orchestrator.prompts.folders import SHIPPED, check_library, prompt_folders
 
-    config = _config(load_settings(home))
-    own = [config.folder] if config.folder and any(prompt_folders(config.folder)) else []
+    settings = load_settings(home)
+    own = [settings.prompts_path] if any(prompt_folders(settings.prompts_path)) else []
     found: dict[Path, tuple[Problem, ...]] = {}
     for place in [folder] if folder else [SHIPPED, *own]:
-        found |= check_library(place, CONTRACTS, limits=config.limits)
+        found |= check_library(place, CONTRACTS)
     if as_json:
         prompts = [{"folder": str(one), "problems": [problem_json(p) for p in all_]} for one, all_ in found.items()]
         print_json({"passed": not any(found.values()), "prompts": prompts})
@@ -218,16 +218,7 @@ def _tell(refusal: BadInput, as_json: bool) -> None:
 
 @contextmanager
 def _registry(settings: Settings) -> Iterator[PromptRegistry]:
-    from orchestrator.policy.engine import PolicyConfig, load_policy
-    from orchestrator.prompts.registry import open_registry
-    from orchestrator.services import open_record
+    from orchestrator.governance import open_governance
 
-    policy = load_policy(PolicyConfig(folder=settings.policies_folder) if settings.policies_folder else None)
-    with open_record(settings) as database:
-        yield open_registry(database, policy, _config(settings))
-
-
-def _config(settings: Settings) -> PromptConfig:
-    from orchestrator.prompts.registry import PromptConfig
-
-    return PromptConfig(folder=settings.prompts_path, evaluation_required=settings.prompt_evaluation_required)
+    with open_governance(settings) as governance:
+        yield governance.prompts

@@ -19,7 +19,7 @@ from ingest.errors import BadInput
 from orchestrator.prompts.rendering import ENVIRONMENTS, Environment
 
 if TYPE_CHECKING:
-    from orchestrator.audit.port import Json
+    from orchestrator.audit.port import EventKind, Json
     from orchestrator.policy.decisions import Decision
     from orchestrator.prompts.definition import Prompt
     from retrieval.access import Principal
@@ -61,9 +61,15 @@ class PromotionRecord:
     policies: tuple[str, ...] = ()  # that permitted it
     policy_version: str = ""
 
+    @property
+    def event(self) -> EventKind:
+        """As what the audit notes it."""
+        return "prompt_rolled_back" if self.kind == "rolled_back" else "prompt_promoted"
+
     def facts(self) -> dict[str, Json]:
         """What the audit notes of it."""
         return {
+            "kind": self.kind,
             "name": self.name,
             "environment": self.environment,
             "revision": self.revision,

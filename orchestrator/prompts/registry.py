@@ -183,7 +183,7 @@ class PromptRegistry:
         newest: dict[str, Prompt] = {}
         for prompt in sorted(self._library.values(), key=lambda prompt: prompt.order):
             newest[prompt.name] = prompt
-        fresh = [prompt for name, prompt in newest.items() if name not in seen]
+        fresh = [prompt for name, prompt in sorted(newest.items()) if name not in seen]
         now = self._now()
         if fresh:
             records = [_first(prompt, environment, now) for prompt in fresh for environment in ENVIRONMENTS]

@@ -145,13 +145,15 @@ class PromptStore:
     def seed(
         self, prompts: Iterable[Prompt], records: Iterable[PromotionRecord], at: datetime, also: Also | None = None
     ) -> None:
-        """Make first revisions live, but for those that another process has made."""
+        """Make first revisions live, but for those that another process has made.
+
+        In a fixed order, and `also` afterwards, so that processes that do it at once wait for each other in one line.
+        """
         with self._database.write() as db:
             self._keep(db, prompts, at)
-            for record in records:
-                insert = _INSERTS[db.dialect.name](_promotions).values(_row(record)).on_conflict_do_nothing()
-                made = db.execute(insert.returning(_promotions.c.revision)).first()
-                if made is not None and also is not None:
+            made = [record for record in records if self._insert_new(db, record)]
+            if also is not None:
+                for record in made:
                     also(db, record)
 
     def add(self, record: PromotionRecord, prompt: Prompt, also: Also | None = None) -> None:
@@ -171,6 +173,10 @@ class PromptStore:
                 raise PromotionRefused(item, "conflict", cause, step) from error
             if also is not None:
                 also(db, record)
+
+    def _insert_new(self, db: Connection, record: PromotionRecord) -> bool:
+        insert = _INSERTS[db.dialect.name](_promotions).values(_row(record)).on_conflict_do_nothing()
+        return db.execute(insert.returning(_promotions.c.revision)).first() is not None
 
     def _keep(self, db: Connection, prompts: Iterable[Prompt], at: datetime) -> None:
         for prompt in prompts:

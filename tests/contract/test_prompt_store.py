@@ -12,6 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from ingest.errors import BadInput, DependencyDown
+from orchestrator.audit.custody import Custody, CustodyConfig
+from orchestrator.audit.keys import KeyFolder
+from orchestrator.audit.verification import verify
 from orchestrator.ingress import NotAllowed
 from orchestrator.prompts.definition import BadPrompt, Prompt
 from orchestrator.prompts.folders import SHIPPED
@@ -255,3 +258,27 @@ def test_an_altered_record_is_found(database: Database, own: Path) -> None:
     with pytest.raises(DependencyDown) as refusal:
         prompts.stored(ran.content_hash)
     assert refusal.value.code == "record_altered"
+
+
+def test_changes_are_in_the_chain(database: Database, own: Path, tmp_path: Path) -> None:
+    """Wired to the audit, each change of what is live is one event, in order, and the chain verifies."""
+    keys, config = KeyFolder(tmp_path / "keys"), CustodyConfig(witness=tmp_path / "checkpoints.jsonl")
+    with Custody(database, keys, config) as custody:
+
+        def note(db: Connection, record: PromotionRecord) -> None:
+            custody.append(db, [custody.event(record.event, record.facts(), tenant=record.tenant)])
+
+        prompts = registry(database, own, on_change=note)
+        for version in ("1.0.0", "1.1.0"):
+            prompts.promote(OWNER, "greet", version, "dev", why="x")
+        with pytest.raises(PromotionRefused):
+            prompts.promote(OWNER, "greet", "1.1.0", "dev", why="again")
+        prompts.rollback(OWNER, "greet", "dev", why="y")
+        events = custody.latest(OWNER.tenant)
+        assert [event.kind for event in reversed(events)] == [
+            "prompt_promoted",
+            "prompt_promoted",
+            "prompt_rolled_back",
+        ]
+        assert events[0].facts == prompts.history("greet", "dev")[0].facts()
+        assert verify(database, keys, witness=config.witness).findings == ()
