@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import pages, problems
+from api import audit, metrics, pages, problems, prompts, runs
 from api.callers import Curator, Scope, ServicesHere
 from api.keys import KeyRing
 from api.views import document_json, hit_json, screening_json, tags_json
@@ -30,7 +30,8 @@ class AskRequest(BaseModel):
 
     question: str
     earlier: list[str] = Field(default=[], max_length=20)  # the asker's own questions before this one, oldest first
-    model: str = "extractive"
+    model: str | None = None  # route that is to answer; default: that of the settings
+    conversation: str | None = Field(default=None, max_length=200)  # id of one that is kept, of the caller's choice
 
 
 class SearchRequest(BaseModel):
@@ -71,6 +72,8 @@ def make_app(home: AbstractAsyncContextManager[Services], settings: Settings, ca
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with home as services:
             app.state.services = services
+            app.state.metrics = services.metrics
+            app.state.before_metrics = lambda: _measure(services)
             app.state.ingesting = asyncio.Lock()
             yield
 
@@ -82,8 +85,19 @@ def make_app(home: AbstractAsyncContextManager[Services], settings: Settings, ca
     _add_health(app)
     _add_questions(app)
     _add_documents(app)
+    for routes in (runs, prompts, audit):
+        routes.install(app)
+    metrics.install(app, without_key=settings.metrics_open)
     pages.install(app, keys)
     return app
+
+
+def _measure(services: Services) -> None:
+    """What is measured when it is asked for, not when it happens."""
+    states = services.gateway.breakers
+    for (provider, model), state in states.items():
+        services.metrics.set_breaker(f"{provider}/{model}", state)
+    services.metrics.set_audit(head_seq=services.governance.custody.length())
 
 
 def _identify(keys: KeyRing) -> Identify:
@@ -117,7 +131,9 @@ def _add_questions(app: FastAPI) -> None:
     @app.post("/v1/ask")
     async def ask(body: AskRequest, services: ServicesHere, scope: Scope) -> Answer:
         """Answer a question with citations that were checked."""
-        return await services.ask(body.question, scope, earlier=body.earlier, model=body.model)
+        return await services.ask(
+            body.question, scope, earlier=body.earlier, model=body.model, conversation=body.conversation
+        )
 
     @app.post("/v1/search")
     async def search(body: SearchRequest, services: ServicesHere, scope: Scope) -> dict[str, Any]:

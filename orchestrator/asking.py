@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingest.errors import BadInput, GroundwireError
 from orchestrator.citations import Draft, verify
-from orchestrator.context import Context, History, assemble
+from orchestrator.context import Context, ContextConfig, History, assemble
 from orchestrator.contract import Answer, Claim, Conflict, PromptVersion, Route
 from orchestrator.conversations import Turn, earlier_questions, summary
 from orchestrator.extractive import NAME as EXTRACTIVE
@@ -65,6 +65,7 @@ CONFLICT: Final = "sources_disagree"  # see `Answer.conflicts`
 KEPT_BACK: Final = "personal_data_kept_back"  # placeholders stand for what the reader's roles do not open
 DETECTOR_FAILED: Final = "personal_data_unchecked"  # a detector failed: what it should have seen is withheld
 AUTO: Final = "auto"  # in place of a route: the routing decides
+DELIMITERS: Final = 30  # tokens that stand around the history of a conversation
 CODE: Final = version("groundwire")
 
 
@@ -86,6 +87,7 @@ class AskConfig:
     k: int = 10  # passages that an answer may draw on
     environment: Environment = "prod"  # of the prompt registry
     model: str = AUTO  # the route where the asker names none
+    turns: int = 8  # of a conversation, the latest, that a question may rest on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,13 +197,14 @@ class Asker:
             return ()
         self._parts.conversations.check(conversation)
         subject = scope.principal.subject
-        return await asyncio.to_thread(self._parts.conversations.read, scope.tenant, subject, conversation)
+        read, latest = self._parts.conversations.read, self._config.turns
+        return await asyncio.to_thread(read, scope.tenant, subject, conversation, latest=latest)
 
     async def _history(self, notes: RunNotes, turns: Sequence[Turn], wish: Wish) -> History | None:
         """What a model outside is told of the conversation; the one within this process only quotes."""
         if not turns or self._stays_here(wish):
             return None
-        budget = notes.admitted.workflow.evidence_tokens
+        budget = int(notes.admitted.workflow.evidence_tokens * ContextConfig().history_share) - DELIMITERS
         return await summary(turns, notes.admitted.scope, self._parts.retriever, budget_tokens=budget)
 
     def _stays_here(self, wish: Wish) -> bool:
@@ -226,7 +229,8 @@ class Asker:
         with notes.tier("prompt"):
             prompted = render(self._prompt(notes.admitted.workflow, wish), self._config.environment, context)
         notes.note("prompted", prompted_facts(prompted), _sent(prompted))
-        notes.demand = _demand(notes.admitted, context, None if wish.model == AUTO else wish.model)
+        wanted = None if wish.model == AUTO else wish.model
+        notes.demand = _demand(notes.admitted, context, EXTRACTIVE if context.question.withheld else wanted)
         notes.ends = self._parts.gateway.until(notes.admitted.workflow.deadline_s)
         key = None if wish.again or not context.redacted else self._key(notes, retrieved, wish, prompted)
         concluded = await self._kept(notes, key, retrieved) or await self._parts.interaction.conclude(
@@ -396,7 +400,8 @@ class Asker:
 async def _recorded(notes: RunNotes) -> AsyncIterator[None]:
     """What goes wrong in the block is on record too: a run never ends without an outcome."""
     try:
-        yield
+        with notes.tracing.run(notes.admitted.run_id, notes.admitted.workflow.name):
+            yield
     except BaseException as error:
         await asyncio.shield(_failed(notes, error))
         raise

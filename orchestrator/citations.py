@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Final, Literal, cast
@@ -17,6 +17,7 @@ from typing import Final, Literal, cast
 from orchestrator.contract import Citation, Claim, IntegrityName
 from retrieval.evidence import Passage
 from retrieval.sanitising import blanked, touches
+from retrieval.sealed import Seal, Sealed
 
 Match = Literal["exact", "normalised", "elided", "aligned"]
 DropReason = Literal["no_quote", "not_readable", "quote_not_found", "withheld"]
@@ -83,20 +84,19 @@ class Dropped:
     reason: DropReason
 
 
-_SEAL = object()
+_SEAL: Final = Seal("orchestrator.citations.verify")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Sealed):
     """Claims whose every citation was found in the stored text. Made by `verify` alone; without claims, abstain."""
 
     claims: tuple[Claim, ...]
     dropped: tuple[Dropped, ...]
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("A Verified is made by orchestrator.citations.verify only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from orchestrator.personal_data.vault import ANY_TYPE, Vault
 from orchestrator.selection import CHARACTERS_A_TOKEN, Excerpt, estimated_tokens, select_evidence
 from orchestrator.spotlighting import Datum, SpotlightConfig, Spotlit, spotlight
 from retrieval.sanitising import touches
+from retrieval.sealed import Seal, Sealed
 
 if TYPE_CHECKING:
     from retrieval.evidence import Hit, Passage
@@ -41,7 +42,7 @@ HISTORY_LEFT_OUT: Final = "history_left_out"  # the conversation before did not 
 
 Span = tuple[int, int]
 OpenChain = Callable[[], DetectorChain]
-_SEAL = object()
+_SEAL: Final = Seal("orchestrator.context.assemble")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ class _View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Sealed):
     """What a model may be shown for one question. Made by `assemble` alone.
 
     Sources are numbered from 1, in the order of `sources`; a model names them by these numbers. Those that `evidence`
@@ -141,11 +142,10 @@ class Context:
     redactions: Mapping[str, int] = field(default_factory=dict)  # type to how many pieces were replaced
     redacted: bool = True  # False: personal data stands as it is, for a model within this process
     view: _View = field(repr=False, compare=False)
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("A Context is made by orchestrator.context.assemble only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
     def quote(self, source: int, text: str, start: int | None = None) -> Quote | None:
         """What a model quotes from a source, in the words of the stored text; None when there is no such source.

@@ -60,7 +60,6 @@ def open_governance(settings: Settings) -> Iterator[Governance]:
 
     Raises BadInput for a policy or a prompt that would fail in a run, DependencyDown when the record cannot be used.
     """
-    from orchestrator.audit.custody import open_custody
     from orchestrator.conversations import Conversations
     from orchestrator.kept_answers import KeptAnswers
     from orchestrator.policy.engine import PolicyConfig, load_policy
@@ -74,7 +73,7 @@ def open_governance(settings: Settings) -> Iterator[Governance]:
     with ExitStack() as stack:
         policy = load_policy(PolicyConfig(folder=settings.policies_folder) if settings.policies_folder else None)
         database = stack.enter_context(open_record(settings))
-        custody = stack.enter_context(open_custody(database, settings.home))
+        custody = stack.enter_context(open_custody_of(settings, database))
         _put_in_force(custody, policy)
         prompts = PromptConfig(folder=settings.prompts_path, evaluation_required=settings.prompt_evaluation_required)
         yield Governance(
@@ -87,6 +86,15 @@ def open_governance(settings: Settings) -> Iterator[Governance]:
             kept=KeptAnswers(KeptAnswerStore(database), custody.subjects),
             conversations=Conversations(ConversationStore(database), custody.subjects),
         )
+
+
+def open_custody_of(settings: Settings, database: Database) -> Custody:
+    """The record that a database holds, with the keys of the settings."""
+    from orchestrator.audit.custody import Custody, CustodyConfig
+    from orchestrator.audit.keys import KeyFolder
+
+    config = CustodyConfig(witness=settings.witness_path, checkpoint_every=settings.audit_checkpoint_every)
+    return Custody(database, KeyFolder(settings.keys_path), config)
 
 
 @asynccontextmanager

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from orchestrator.contract import Usage
 from orchestrator.store.runs import RunRow, RunStore, Use
 from orchestrator.store.usage import RunOutcome, UsageStore
+from orchestrator.telemetry.metrics import RunFacts
 
 if TYPE_CHECKING:
     from orchestrator.audit.port import EventKind, Json, RunLog, Write
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.gateway.routes import Demand
     from orchestrator.ingress import Admitted
     from orchestrator.store.database import Connection
+    from orchestrator.telemetry.metrics import Metrics, Outcome
+    from orchestrator.telemetry.tracing import Tracing
 
 
 class RunNotes:
@@ -34,6 +37,8 @@ class RunNotes:
         log: RunLog,
         runs: RunStore,
         usage: UsageStore,
+        tracing: Tracing,
+        metrics: Metrics,
     ) -> None:
         self.admitted = admitted
         self.demand: Demand | None = None  # what models are asked for, as soon as that is known
@@ -44,6 +49,8 @@ class RunNotes:
         self._log = log
         self._runs = runs
         self._usage = usage
+        self._metrics = metrics
+        self.tracing = tracing
         self._uses: list[Use] = []
         self._started = time.perf_counter()
         self._written = 0  # attempts that are on disk
@@ -54,7 +61,8 @@ class RunNotes:
         """Time spent in the block counts as the tier's."""
         began = time.perf_counter()
         try:
-            yield
+            with self.tracing.tier(name):
+                yield
         finally:
             self.tiers[name] = self.tiers.get(name, 0.0) + time.perf_counter() - began
 
@@ -74,6 +82,7 @@ class RunNotes:
         """Note the attempts of one call, the last of which gave these outputs."""
         for attempt in attempts:
             self.attempts.append(attempt)
+            self.tracing.attempt(attempt)
             last = attempt is attempts[-1]
             self.note("model_attempt", _attempt_facts(attempt), outputs if last else None)
             self.used(Use(kind="model", id=attempt.route, version=attempt.model))
@@ -98,6 +107,7 @@ class RunNotes:
             self._usage.finish(db, outcome)
 
         await self._log.flush(*self._writes(), write, *writes)
+        self._metrics.observe_run(self._run_facts(row))
 
     @property
     def budget(self) -> Decimal:
@@ -141,6 +151,19 @@ class RunNotes:
         """Milliseconds by tier, and the whole."""
         whole = time.perf_counter() - self._started
         return {name: round(1e3 * seconds, 3) for name, seconds in {**self.tiers, "total": whole}.items()}
+
+    def _run_facts(self, row: RunRow) -> RunFacts:
+        return RunFacts(
+            workflow=row.workflow,
+            outcome="success" if row.status == "answered" else cast("Outcome", row.status),
+            route=row.route or "",
+            flags=row.flags,
+            seconds=time.perf_counter() - self._started,
+            tiers=self.tiers,
+            attempts=self.attempts,
+            repairs=sum(attempt.purpose == "repair" for attempt in self.attempts),
+            kept="kept_answer" in row.flags,
+        )
 
     def _writes(self) -> list[Write]:
         writes: list[Write] = []

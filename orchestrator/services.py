@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from orchestrator.personal_data.chain import DetectorChain
     from orchestrator.runs.replay import Replay
     from orchestrator.store.database import Database
+    from orchestrator.telemetry.metrics import Metrics
+    from orchestrator.telemetry.tracing import Tracing
     from retrieval.index import VectorIndex
     from retrieval.library import Library
     from retrieval.publisher import Publisher
@@ -62,6 +64,8 @@ class Services:
     governance: Governance
     gateway: Gateway
     runs: Runs
+    tracing: Tracing
+    metrics: Metrics
     parents: Parents
 
     def scope(self, principal: Principal) -> ReadScope:
@@ -182,6 +186,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         gateway = await stack.enter_async_context(open_gateway(settings, governance))
         services = _assemble(settings, ledger, encoder, index, governance, gateway)
         await services.pipeline.recover()
+        stack.push_async_callback(asyncio.to_thread, services.tracing.close)
         yield services
 
 
@@ -300,6 +305,8 @@ def _assemble(
     gateway: Gateway,
 ) -> Services:
     from ingest.pipeline import Pipeline
+    from orchestrator.telemetry.metrics import Metrics
+    from orchestrator.telemetry.tracing import TracingConfig, open_tracing
     from retrieval.library import Library
     from retrieval.publisher import Publisher
     from retrieval.search import Retriever
@@ -309,6 +316,7 @@ def _assemble(
     policy = screening_policy(settings, screener)
     retriever = Retriever(index, library, encoder, max_characters=settings.max_question_characters, policy=policy)
     parents = _read_groups(settings)
+    tracing, metrics = open_tracing(TracingConfig(endpoint=settings.trace_endpoint)), Metrics()
     return Services(
         settings=settings,
         ledger=ledger,
@@ -320,7 +328,9 @@ def _assemble(
         retriever=retriever,
         publisher=publisher,
         pipeline=Pipeline(ledger, encoder, publisher, _pipeline_config(settings, encoder), screener),
-        asker=_asker(settings, retriever, library, encoder, governance, gateway),
+        asker=_asker(settings, retriever, library, encoder, governance, gateway, tracing, metrics),
+        tracing=tracing,
+        metrics=metrics,
         governance=governance,
         gateway=gateway,
         runs=runs_of(governance, library, lambda principal: read_scope(principal, parents=parents)),
@@ -335,6 +345,8 @@ def _asker(
     encoder: Encoder,
     governance: Governance,
     gateway: Gateway,
+    tracing: Tracing,
+    metrics: Metrics,
 ) -> Asker:
     from orchestrator.asking import AskConfig, Asker, Parts
     from orchestrator.confidence import open_judge
@@ -354,7 +366,7 @@ def _asker(
     def open_notes(admitted: Admitted) -> RunNotes:
         principal = admitted.principal
         log = custody.open_run(admitted.run_id, principal.tenant, principal.subject)
-        return RunNotes(admitted, log, governance.runs, governance.usage)
+        return RunNotes(admitted, log, governance.runs, governance.usage, tracing, metrics)
 
     parts = Parts(
         retriever=retriever,

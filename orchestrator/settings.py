@@ -110,6 +110,23 @@ class Settings(BaseSettings):
         default=None, description="Policies in place of the shipped ones; default: the shipped ones."
     )
 
+    # the record
+    keys_folder: Path | None = Field(
+        default=None, description="Folder of the keys that sign and encrypt the record; default: `keys` at home."
+    )
+    audit_witness_file: Path | None = Field(
+        default=None, description="File that remembers signed heads; default: `audit/checkpoints.jsonl` at home."
+    )
+    audit_checkpoint_every: int = Field(default=1_000, ge=1, description="Events between two signed checkpoints.")
+
+    # what operators see
+    metrics_open: bool = Field(default=False, description="Whether /metrics needs no key.")
+    trace_endpoint: str | None = Field(
+        default=None, description="OTLP address for traces; default: none are made. Takes the extra `telemetry`."
+    )
+    log_format: Literal["json", "text"] = Field(default="text", description="How the server writes its log.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="From when on.")
+
     # text that looks like an order
     screening_act: float = Field(default=0.99, gt=0, le=1, description="Score from which such text is withheld.")
     screening_flag: float = Field(default=0.95, gt=0, le=1, description="Score from which it is kept and flagged.")
@@ -152,6 +169,16 @@ class Settings(BaseSettings):
     def record_url(self) -> str:
         """SQLAlchemy URL of what the orchestrator keeps: runs, audit, usage, prompts."""
         return self.database_url or f"sqlite:///{(self.home / 'record.db').absolute()}"
+
+    @property
+    def keys_path(self) -> Path:
+        """Where the keys of the record are."""
+        return self.keys_folder or self.home / "keys"
+
+    @property
+    def witness_path(self) -> Path:
+        """Where signed heads of the record are remembered beside the database."""
+        return self.audit_witness_file or self.home / "audit" / "checkpoints.jsonl"
 
     @property
     def prompts_path(self) -> Path:

@@ -8,11 +8,12 @@ payload that the index keeps of them (so that hidden documents never enter a can
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 from ingest.tags import AccessTags, Classification
+from retrieval.sealed import Seal, Sealed
 
 if TYPE_CHECKING:
     from qdrant_client import models
@@ -35,11 +36,11 @@ class Principal:
     regions: frozenset[str] = frozenset()  # regions whose documents may be read, besides documents of no region
 
 
-_SEAL = object()
+_SEAL: Final = Seal("retrieval.access.read_scope")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadScope:
+class ReadScope(Sealed):
     """What one principal may read on one day. Made by `read_scope` alone; every read takes one."""
 
     tenant: str
@@ -48,11 +49,10 @@ class ReadScope:
     regions: frozenset[str]
     today: date
     principal: Principal = field(compare=False)  # whose it is: for policies and records, never for what may be read
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("A ReadScope is made by retrieval.access.read_scope only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
     def permits(self, tags: AccessTags) -> bool:
         """Whether a document with these tags may be read; deny by default, deny wins."""

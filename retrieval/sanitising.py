@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, replace
 from typing import TYPE_CHECKING, Final, overload
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ingest.chunker import encoder_input
 from ingest.encoder import TokenVectors
 from retrieval.evidence import Hit, Passage
+from retrieval.sealed import Seal, Sealed
 
 if TYPE_CHECKING:
     from ingest.screening import Finding
@@ -32,21 +33,20 @@ OLDER: Final = "screened_by_older_screener"  # enforced as it was found; `ground
 
 MASK: Final = "█"
 _KEPT_LINES: Final = re.compile(r"[^\n]")
-_SEAL = object()
+_SEAL: Final = Seal("retrieval.sanitising.sanitise")
 
 Spans = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sanitised(Sequence[Hit]):
+class Sanitised(Sealed, Sequence[Hit]):
     """Hits, best first, with what must not be read taken out. Made by `sanitise` alone."""
 
     hits: tuple[Hit, ...]
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("A Sanitised is made by retrieval.sanitising.sanitise only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
     @property
     def flags(self) -> tuple[str, ...]:

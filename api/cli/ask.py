@@ -24,15 +24,25 @@ NO_ANSWER: Final = "No answer: what you may read does not carry this question."
 @click.command("ask")
 @click.argument("question")
 @click.option("--earlier", multiple=True, metavar="QUESTION", help="Asked before this one, oldest first; repeatable.")
-@click.option("--model", default="extractive", show_default=True, metavar="ROUTE", help="Which model answers.")
+@click.option(
+    "--conversation", metavar="ID", help="Goes on with a conversation that is kept under this id, or begins it."
+)
+@click.option("--model", metavar="ROUTE", help="Which model answers; default: that of the settings, else by routing.")
 @who
 @common
 def command(
-    question: str, earlier: tuple[str, ...], model: str, home: Path | None, as_json: bool, **asker: Any
+    question: str,
+    earlier: tuple[str, ...],
+    conversation: str | None,
+    model: str | None,
+    home: Path | None,
+    as_json: bool,
+    **asker: Any,
 ) -> None:
     """Answer QUESTION from documents that the asker may read, or say that they do not carry it (exit code 1)."""
     settings = load_settings(home)
-    answer = run(_ask(settings, make_principal(settings, **asker), question, earlier, model))
+    principal = make_principal(settings, **asker)
+    answer = run(_ask(settings, principal, question, earlier=earlier, conversation=conversation, model=model))
     if as_json:
         print_json(answer.model_dump(mode="json"))
     else:
@@ -41,11 +51,11 @@ def command(
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
-async def _ask(settings: Settings, principal: Principal, question: str, earlier: tuple[str, ...], model: str) -> Answer:
+async def _ask(settings: Settings, principal: Principal, question: str, **wishes: Any) -> Answer:
     from orchestrator.services import open_services
 
     async with open_services(settings) as services:
-        return await services.ask(question, services.scope(principal), earlier=earlier, model=model)
+        return await services.ask(question, services.scope(principal), **wishes)
 
 
 def _show(answer: Answer) -> None:

@@ -122,7 +122,7 @@ def keys(rotate: bool, home: Path | None, as_json: bool) -> None:
     from orchestrator.audit.keys import KeyFolder, key_id
 
     settings = load_settings(home)
-    folder = KeyFolder(settings.home / "keys")
+    folder = KeyFolder(settings.keys_path)
     if rotate:
         fresh = folder.rotate()
         with _custody(settings) as custody:  # the head that this signs tells other processes of the key
@@ -164,8 +164,8 @@ def _write(out: Path, content: bytes) -> None:
 
 @contextmanager
 def _custody(settings: Settings) -> Iterator[Custody]:
-    from orchestrator.audit.custody import open_custody
+    from orchestrator.governance import open_custody_of
     from orchestrator.services import open_record
 
-    with open_record(settings) as database, open_custody(database, settings.home) as custody:
+    with open_record(settings) as database, open_custody_of(settings, database) as custody:
         yield custody

@@ -239,6 +239,11 @@ class Custody:
         with self.database.read() as db:
             return [read_event(row) for row in store.run_events(db, tenant, run_id)]
 
+    def length(self) -> int:
+        """How many events the record has."""
+        with self.database.read() as db:
+            return store.last_seq(db)
+
     def latest(
         self, tenant: str, *, kind: EventKind | None = None, before: int | None = None, limit: int = 100
     ) -> list[Event]:

@@ -458,7 +458,7 @@ def load_rules(path: Path, standard: RuleSet | None = RULES) -> RuleSet:
 
     Raises BadInput for whatever is not as the module's docstring has it, with the file and the place in it.
     """
-    from orchestrator.gateway.files import read_strictly
+    from orchestrator.yaml_files import read_strictly
 
     rules = read_strictly(path, _File).rules
     own = {rule.id for rule in rules}

@@ -9,9 +9,9 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from orchestrator.gateway.bookkeeping import Reserve, Settle
+from orchestrator.gateway.bookkeeping import Refusal, Reserve, Settle
 from orchestrator.gateway.concurrency import Busy, Slots
 from orchestrator.gateway.limits import allowances
 from orchestrator.gateway.outcomes import Attempt, AttemptOutcome, NoOutput, Purpose
@@ -101,7 +101,7 @@ class Caller:
             return await self._unsent(order, started, "busy")
 
     async def not_sent(
-        self, order: Order, route: ModelRoute, made: int, outcome: AttemptOutcome, detail: str
+        self, order: Order, route: ModelRoute, made: int, outcome: AttemptOutcome, detail: str | None = None
     ) -> Attempt:
         """Meter that a route could not be asked at all."""
         attempt = replace(self._begun(order, route, made, ""), outcome=outcome, detail=detail)
@@ -139,29 +139,44 @@ class Caller:
         started: Attempt,
         permit: Permit,
     ) -> Ended:
-        time_s = min(route.attempt_s, order.ends - self._around.clock())
-        reserve = self._reservation(order, request, price, started, prompt_size(request), time_s)
-        refusal = await self._meter.reserve(reserve)
-        if refusal is not None and refusal.what != "requests":
-            counted = await self._counted(provider, request, time_s)
+        reserve = self._reservation(order, route, request, price, started, prompt_size(request))
+        refusal = await self._reserved(order, reserve)
+        if isinstance(refusal, Refusal) and refusal.what != "requests":
+            counted = await self._counted(order, provider, request)
             if counted is not None:
-                reserve = self._reservation(order, request, price, started, counted, time_s)
-                refusal = await self._meter.reserve(reserve)
+                reserve = self._reservation(order, route, request, price, started, counted)
+                refusal = await self._reserved(order, reserve)
+        if refusal == "deadline":
+            return Ended(reason="deadline")
         if refusal is not None:
-            return Ended(reason="over_budget" if refusal.what == "cost" else "over_quota", attempt=None)
-        return await self._sent(order, provider, request, price, reserve, permit, time_s)
+            return Ended(reason="over_budget" if refusal.what == "cost" else "over_quota")
+        return await self._sent(order, route, provider, request, price, reserve, permit)
+
+    async def _reserved(self, order: Order, reserve: Reserve) -> Refusal | Literal["deadline"] | None:
+        """Put aside what the call may use. Nothing was sent when this is cut short, so it is given back."""
+        try:
+            async with asyncio.timeout(max(0.0, order.ends - self._around.clock())):
+                return await self._meter.reserve(reserve)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            unsent = replace(reserve.attempt, outcome="cancelled", cost=_NOTHING, estimated=False)
+            self._meter.settle_later(Settle(demand=order.demand, attempt=unsent, reserved=reserve))
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return "deadline"
 
     async def _sent(
         self,
         order: Order,
+        route: ModelRoute,
         provider: Provider,
         request: ModelRequest,
         price: Price | None,
         reserve: Reserve,
         permit: Permit,
-        time_s: float,
     ) -> Ended:
         began = self._around.clock()
+        time_s = self._time(order, route)
+        outcome: AttemptOutcome
         failure: ProviderFailure | None = None
         reply: ModelReply | None = None
         try:
@@ -171,13 +186,14 @@ class Caller:
             failure = error
         except TimeoutError:
             failure = ProviderFailure("timeout")
-        except BaseException:  # cancelled, or a defect of the adapter: metered, then on its way
-            attempt = _ended(reserve.attempt, "cancelled", self._around.clock() - began)
+        except BaseException as error:  # cancelled, or a defect of the adapter: metered, then on its way
+            outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "garbled"
+            attempt = _ended(reserve.attempt, outcome, self._around.clock() - began)
             self._meter.settle_later(
                 Settle(demand=order.demand, attempt=_priced(attempt, None, price, reserve), reserved=reserve)
             )
             raise
-        outcome: AttemptOutcome = reply.stop if reply else failure.kind if failure else "unreachable"
+        outcome = reply.stop if reply else failure.kind if failure else "unreachable"
         if outcome in _MODEL_FAILED:
             permit.failed(self._around.clock())
         elif outcome in _MODEL_ANSWERED:
@@ -196,9 +212,13 @@ class Caller:
     def _failed(self, attempt: Attempt, failure: ProviderFailure | None) -> Ended:
         return Ended(attempt=attempt, retry_after_s=failure.retry_after_s if failure else None)
 
-    async def _counted(self, provider: Provider, request: ModelRequest, time_s: float) -> PromptSize | None:
+    def _time(self, order: Order, route: ModelRoute) -> float:
+        """Seconds that an attempt may take now."""
+        return max(0.0, min(route.attempt_s, order.ends - self._around.clock()))
+
+    async def _counted(self, order: Order, provider: Provider, request: ModelRequest) -> PromptSize | None:
         """The prompt as the provider counts it, which is less than the bound that holds for every tokeniser."""
-        seconds = min(self._config.count_s, time_s)
+        seconds = max(0.0, min(self._config.count_s, order.ends - self._around.clock()))
         try:
             async with asyncio.timeout(seconds):
                 tokens = await provider.count_tokens(request, timeout_s=seconds)
@@ -209,11 +229,11 @@ class Caller:
     def _reservation(
         self,
         order: Order,
+        route: ModelRoute,
         request: ModelRequest,
         price: Price | None,
         started: Attempt,
         size: PromptSize,
-        time_s: float,
     ) -> Reserve:
         output = request.max_output_tokens
         most = price.most(size.most, output, cached_tokens=size.cacheable) if price else _NOTHING
@@ -223,7 +243,7 @@ class Caller:
             attempt=replace(started, cost=most, estimated=True),
             allowances=allowances(self._config.limits, order.demand, order.budget, now),
             tokens=size.most + output,
-            expires_at=now + timedelta(seconds=time_s + self._config.settle_s),
+            expires_at=now + timedelta(seconds=self._time(order, route) + self._config.settle_s),
         )
 
     def _begun(self, order: Order, route: ModelRoute, made: int, priced_by: str) -> Attempt:

@@ -20,7 +20,7 @@ from orchestrator.gateway.concurrency import Slots
 from orchestrator.gateway.connections import Connections, ProviderFactory
 from orchestrator.gateway.limits import Limit
 from orchestrator.gateway.metering import Book, Meter
-from orchestrator.gateway.outcomes import Attempt, NoOutput, NotProduced, Produced, Purpose, produced
+from orchestrator.gateway.outcomes import Attempt, AttemptOutcome, NoOutput, NotProduced, Produced, Purpose, produced
 from orchestrator.gateway.port import ModelRequest, Turn
 from orchestrator.gateway.prices import PriceTable
 from orchestrator.gateway.repair import repair_turns
@@ -45,6 +45,10 @@ ROTATED: Final = "credential_renewed"  # a key was turned down in mid-flight, an
 _DEGRADES: Final[frozenset[WhyNotRoute]] = frozenset(
     {"breaker_open", "context_full", "policy", "region", "invalid_before"}
 )
+# Ends that another model of the same provider would meet as well.
+_OF_THE_CREDENTIAL: Final[frozenset[AttemptOutcome]] = frozenset({"spend_limit", "bad_credential"})
+# Ends in which a model gave what it gives for this prompt: asked again, it would give much the same.
+_ANSWERED: Final[frozenset[AttemptOutcome]] = frozenset({"end", "truncated", "refused"})
 _TELLING: Final[tuple[NoOutput, ...]] = ("over_budget", "over_quota", "context_full", "truncated", "refused")
 
 
@@ -98,7 +102,7 @@ class Gateway:
         self._connections = Connections(providers)
         self._meter = Meter(book)
         self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._answered: OrderedDict[str, set[tuple[str, str]]] = OrderedDict()  # run: (prompt, route)
+        self._answered: OrderedDict[str, set[tuple[str, str, str]]] = OrderedDict()  # run: (prompt, model)
         self._caller = Caller(self._meter, Slots(), self._config, self._around)
 
     @property
@@ -191,27 +195,45 @@ class Gateway:
         size = prompt_size(request)
         plan = self._plan(order.demand, size.likely, request.max_output_tokens, self._asked_before(order, key))
         if not plan.candidates:
-            return NotProduced(reason=_no_route(plan), attempts=(), detail=plan.why())
+            skipped = tuple(await self._skipped(order, plan))
+            return NotProduced(reason=_no_route(plan), attempts=skipped, detail=plan.why())
         if plan.leaves_process and before_send is not None:
             await before_send()
-        attempts: list[Attempt] = []
+        attempts = await self._skipped(order, plan)
         flags: dict[str, None] = {}
         ends: list[NoOutput] = []
+        turned_down: set[tuple[str, str | None]] = set()  # credentials that are of no use now, by provider
         for candidate in plan.candidates:
+            if (candidate.route.provider, candidate.route.credential) in turned_down:
+                continue
             ended = await self._try_route(order, candidate, request, attempts, flags)
-            if ended.reply is not None:
+            if ended.attempt is not None and ended.attempt.outcome in _ANSWERED:
                 self._remember(order, key, candidate.route)
+            if ended.reply is not None:
                 flags |= dict.fromkeys(_fallback(order.demand, plan, candidate))
                 route, decision = candidate.route, candidate.decision
                 return produced(order.prompted, route, ended.reply, attempts, flags=tuple(flags), decision=decision)
             ends.append(ended.reason)
             if ended.reason == "deadline":
                 break
+            if ended.attempt is not None and ended.attempt.outcome in _OF_THE_CREDENTIAL:
+                turned_down.add((candidate.route.provider, candidate.route.credential))
+        if self._around.clock() >= order.ends:
+            ends.append("deadline")
         return NotProduced(
             reason=_reason(ends),
             attempts=tuple(attempts),
             flags=tuple(flags),
             detail="; ".join(f"{one.route}: {one.outcome}" for one in attempts),
+        )
+
+    async def _skipped(self, order: Order, plan: Plan) -> list[Attempt]:
+        """Attempts for the routes that a breaker keeps from being asked: what was not tried is metered too."""
+        routes = [one.route for one in plan.left_out if one.reason == "breaker_open"]
+        return list(
+            await asyncio.gather(
+                *(self._caller.not_sent(order, route, n, "breaker_open") for n, route in enumerate(routes))
+            )
         )
 
     async def _try_route(
@@ -227,8 +249,9 @@ class Gateway:
         try:
             provider = await self._connections.provider(route)
         except GroundwireError as error:
-            attempts.append(await self._caller.not_sent(order, route, len(attempts), "bad_credential", error.code))
-            return Ended(reason="exhausted")
+            attempt = await self._caller.not_sent(order, route, len(attempts), "bad_credential", error.code)
+            attempts.append(attempt)
+            return Ended(attempt=attempt)
         price = self._prices.price(route.provider, route.model) if route.costs else None
         tried, renewed = 0, False
         while True:
@@ -295,10 +318,11 @@ class Gateway:
         return self._breakers.setdefault((route.provider, route.model), Breaker(self._config.breaker))
 
     def _asked_before(self, order: Order, key: str) -> list[str]:
-        return [route for prompt, route in self._answered.get(order.demand.run_id, ()) if prompt == key]
+        answered = self._answered.get(order.demand.run_id, set())
+        return [one.name for one in self._routes.routes if (key, one.provider, one.model) in answered]
 
     def _remember(self, order: Order, key: str, route: ModelRoute) -> None:
-        self._answered.setdefault(order.demand.run_id, set()).add((key, route.name))
+        self._answered.setdefault(order.demand.run_id, set()).add((key, route.provider, route.model))
         if len(self._answered) > self._config.remembered_runs:
             self._answered.popitem(last=False)
 

@@ -15,9 +15,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.gateway.files import read_strictly, refused
 from orchestrator.gateway.prices import BILLIONTH
 from orchestrator.gateway.routes import Demand
+from orchestrator.yaml_files import read_strictly, refused
 
 Owner = Literal["team", "workflow"]
 Period = Literal["minute", "day", "month"]

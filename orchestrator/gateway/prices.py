@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.gateway.files import read_strictly, refused
 from orchestrator.gateway.port import TokenUsage
+from orchestrator.yaml_files import read_strictly, refused
 
 DEFAULT_PRICES: Final = Path(__file__).with_name("prices.yaml")
 BILLIONTH: Final = Decimal("1E-9")

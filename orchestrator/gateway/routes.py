@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.tags import Classification
-from orchestrator.gateway.files import read_strictly, refused
 from orchestrator.policy.decisions import RouteFacts
 from orchestrator.workflows import Risk
+from orchestrator.yaml_files import read_strictly, refused
 
 if TYPE_CHECKING:
     from orchestrator.gateway.prices import PriceTable

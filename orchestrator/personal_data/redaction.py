@@ -7,33 +7,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from typing import Final
 
 from orchestrator.personal_data.chain import DetectorChain, without_overlaps
 from orchestrator.personal_data.detection import Entity
 from orchestrator.personal_data.offsets import OffsetMap, Span, replaced
 from orchestrator.personal_data.vault import LOOK_ALIKE, Vault
+from retrieval.sealed import Seal, Sealed
 
 WITHHELD: Final = "[WITHHELD]"
 HARMLESS: Final = frozenset({"DATE_TIME", "URL"})  # found, and by themselves about nobody: kept unless asked for
 
-_SEAL = object()
+_SEAL: Final = Seal("orchestrator.personal_data.redaction.redact")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redacted:
+class Redacted(Sealed):
     """A text that a model may read. Made by `redact` alone."""
 
     text: str
     offsets: OffsetMap  # from the text as it was (source) to this one (result)
     found: Mapping[str, int]  # how many pieces of each type were replaced
     failed: tuple[str, ...] = ()  # detectors that failed, with the kind of exception; the text is then `WITHHELD`
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("A Redacted is made by orchestrator.personal_data.redaction.redact only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
     @property
     def withheld(self) -> bool:

@@ -136,6 +136,11 @@ def has_events(db: Connection) -> bool:
     return db.execute(sa.select(_events.c.seq).limit(1)).first() is not None
 
 
+def last_seq(db: Connection) -> int:
+    """Number of the newest event, 0 where there is none."""
+    return db.scalar(sa.select(sa.func.max(_events.c.seq))) or 0
+
+
 def last_step(db: Connection, run_id: str) -> int:
     """The number of events of a run."""
     return db.scalar(_LAST_STEP, {"run": run_id}) or 0

@@ -150,7 +150,15 @@ class UsageStore:
         They become `lost` attempts. The most that each can have cost stays counted against its accounts.
         """
         late = _attempts.c.expires_at <= now.isoformat()
-        lost = sa.update(_attempts).where(late).values(outcome="lost", expires_at=None).returning(*_attempts.c)
+        mine = (
+            sa.select(_attempts.c.id).where(late).with_for_update(skip_locked=True)
+        )  # one that is just settled is not
+        lost = (
+            sa.update(_attempts)
+            .where(_attempts.c.id.in_(mine))
+            .values(outcome="lost", expires_at=None)
+            .returning(*_attempts.c)
+        )
         stale = (now - _MINUTES_KEPT).strftime("%Y-%m-%dT%H:%M")
         old = (sa.func.length(_balances.c.period) == len(stale)) & (_balances.c.period < stale)
         with self._database.write() as db:
@@ -175,7 +183,7 @@ class UsageStore:
         """For each workflow of the tenant: all routes together, then each route; times are UTC, `until` excluded.
 
         The cost of a route is that of all its attempts, of failed and invalid ones too; its good outputs are those of
-        runs that ended well on it. What a cheap route cost in vain before another one answered stays with the cheap one.
+        runs that ended well on it. What a cheap route cost in vain before another answered stays with the cheap one.
         """
         started, at = _attempts.c.started_at, _outcomes.c.at
         tried = (

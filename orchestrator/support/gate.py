@@ -7,7 +7,7 @@ that is its quote, word for word, passes; any other one must be carried by its q
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 from orchestrator.extractive import rendered_row, token_places
 from orchestrator.support.evidence import Statement
 from orchestrator.support.score import RULE, ContradictionKind, Support, SupportRule, support
+from retrieval.sealed import Seal, Sealed
 
 if TYPE_CHECKING:
     from ingest.encoder import Encoder
@@ -49,23 +50,22 @@ class Unsupported:
     score: float
 
 
-_SEAL = object()
+_SEAL: Final = Seal("orchestrator.support.gate.check_support")
 _QUOTED: Final = Support(score=1.0, signals={}, selected=(), contradictions=())
 _REFUSED: Final = Support(score=0.0, signals={}, selected=(), contradictions=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Supported:
+class Supported(Sealed):
     """Claims that their own quotes carry. Made by `check_support` alone; without claims, abstain."""
 
     claims: tuple[Claim, ...]
     scores: tuple[float, ...]  # of the claims, 0 to 1; 1 for a claim that is its quote
     dropped: tuple[Unsupported, ...]
-    seal: object = field(repr=False, compare=False)
+    seal: InitVar[Seal]
 
-    def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise TypeError("A Supported is made by orchestrator.support.gate.check_support only.")
+    def __post_init__(self, seal: Seal) -> None:
+        _SEAL.check(self, seal)
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Reads the gateway's YAML files strictly: what is not understood is refused, with its place and what to do."""
+"""Reads YAML files of the configuration strictly: what is not understood is refused, with place and next step."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def _load(file: Path) -> Any:
     import yaml
 
     try:
-        return yaml.load(file.read_text("utf-8"), Loader=_unique_keys())  # noqa: S506 -- a SafeLoader
+        return _unique_keys()(file.read_text("utf-8")).get_single_data()
+    except RecursionError:
+        raise refused(file, "", "bad_yaml", "The file is nested too deeply.") from None
     except OSError as error:
         raise refused(file, "", "unreadable", f"The file cannot be read ({error.strerror}).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
