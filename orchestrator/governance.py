@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.lineage import Lineage
     from orchestrator.runs.reading import RunReader
     from orchestrator.secrets.chain import Secrets
+    from orchestrator.secrets.port import SecretSource
     from orchestrator.store.database import Connection, Database
     from orchestrator.store.runs import RunStore
     from orchestrator.store.usage import UsageStore
@@ -132,12 +133,40 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
 
 
 def open_secrets(settings: Settings) -> Secrets:
-    """The secrets of the settings: the folder first."""
+    """The secrets of the settings: the folder first, then what the environment gave, then the stores that are named.
+
+    Raises BadInput, naming the extra, where the library of a store is not installed.
+    """
     from orchestrator.secrets.chain import SecretMapping, Secrets
     from orchestrator.secrets.files import SecretFiles
 
     given = {name: value.get_secret_value() for name, value in settings.secrets.items()}
-    return Secrets([SecretFiles(settings.secrets_folder or settings.home / "secrets"), SecretMapping(given)])
+    folder = settings.secrets_folder or settings.home / "secrets"
+    files = SecretFiles(folder, group_may_read=settings.secrets_group_may_read)
+    return Secrets([files, SecretMapping(given), *_secret_stores(settings, files)])
+
+
+def _secret_stores(settings: Settings, files: SecretSource) -> Iterator[SecretSource]:
+    if settings.vault_url is not None:
+        from orchestrator.guarded_http import guarded_sync_client
+        from orchestrator.network import allow_list
+        from orchestrator.secrets.vault import VaultConfig, VaultSecrets
+
+        config = VaultConfig(url=settings.vault_url, mount=settings.vault_mount, prefix=settings.vault_prefix)
+        allowed = allow_list([settings.vault_url], local_hosts=settings.local_hosts)
+        yield VaultSecrets(config, files, guarded_sync_client(allowed))
+    if settings.aws_secrets_region is not None:
+        from orchestrator.secrets.aws import AwsConfig, open_aws_secrets
+
+        yield open_aws_secrets(AwsConfig(region=settings.aws_secrets_region))
+    if settings.gcp_secrets_project is not None:
+        from orchestrator.secrets.gcp import GcpConfig, open_gcp_secrets
+
+        yield open_gcp_secrets(GcpConfig(project=settings.gcp_secrets_project))
+    if settings.azure_vault_url is not None:
+        from orchestrator.secrets.azure import AzureConfig, open_azure_secrets
+
+        yield open_azure_secrets(AzureConfig(vault_url=settings.azure_vault_url))
 
 
 @contextmanager

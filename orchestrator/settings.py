@@ -89,6 +89,18 @@ class Settings(BaseSettings):
     secrets: dict[str, SecretStr] = Field(
         default={}, description="JSON: secrets by name, for where there are no files; `anthropic` is Claude's key."
     )
+    secrets_group_may_read: bool = Field(
+        default=False, description="Whether the group may read the files of secrets, as Kubernetes mounts them."
+    )
+    vault_url: str | None = Field(default=None, description="HashiCorp Vault that holds secrets; its token is a file.")
+    vault_mount: str = Field(default="secret", description="Mount of Vault's KV v2 store.")
+    vault_prefix: str = Field(default="groundwire", description="Folder of the secrets in Vault.")
+    aws_secrets_region: str | None = Field(
+        default=None, description="Region of AWS Secrets Manager, where that is used."
+    )
+    gcp_secrets_project: str | None = Field(default=None, description="Project of Google's Secret Manager.")
+    azure_vault_url: str | None = Field(default=None, description="Azure Key Vault that holds secrets.")
+    network_guard: bool = Field(default=True, description="Whether the server refuses connections to other hosts.")
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="JSON: URLs of further hosts that the process may talk to."
     )
