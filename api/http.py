@@ -18,6 +18,7 @@ from ingest.errors import BadInput, GroundwireError
 from orchestrator.contract import Answer
 from orchestrator.services import Services
 from orchestrator.settings import Settings
+from orchestrator.workflows import Risk
 from retrieval.access import Principal
 
 Identify = Callable[[Request], Principal | None]
@@ -30,6 +31,7 @@ class AskRequest(BaseModel):
 
     question: str
     earlier: list[str] = Field(default=[], max_length=20)  # the asker's own questions before this one, oldest first
+    risk: Risk | None = None  # how much care is asked for; the workflow's own is the least
     model: str | None = None  # route that is to answer; default: that of the settings
     conversation: str | None = Field(default=None, max_length=200)  # id of one that is kept, of the caller's choice
 
@@ -132,7 +134,12 @@ def _add_questions(app: FastAPI) -> None:
     async def ask(body: AskRequest, services: ServicesHere, scope: Scope) -> Answer:
         """Answer a question with citations that were checked."""
         return await services.ask(
-            body.question, scope, earlier=body.earlier, model=body.model, conversation=body.conversation
+            body.question,
+            scope,
+            earlier=body.earlier,
+            model=body.model,
+            conversation=body.conversation,
+            risk=body.risk,
         )
 
     @app.post("/v1/search")

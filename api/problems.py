@@ -18,6 +18,13 @@ logger = logging.getLogger(__name__)
 _STATUS = {
     "no_such_document": HTTPStatus.NOT_FOUND,
     "no_such_run": HTTPStatus.NOT_FOUND,
+    "no_such_prompt": HTTPStatus.NOT_FOUND,
+    "conflict": HTTPStatus.CONFLICT,
+    "already_live": HTTPStatus.CONFLICT,
+    "not_in_environment_before": HTTPStatus.CONFLICT,
+    "evaluation_missing": HTTPStatus.CONFLICT,
+    "evaluation_failed": HTTPStatus.CONFLICT,
+    "nothing_before": HTTPStatus.CONFLICT,
     "unknown_caller": HTTPStatus.UNAUTHORIZED,
     "not_allowed": HTTPStatus.FORBIDDEN,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -38,7 +38,7 @@ from orchestrator.run_notes import RunNotes, now
 from orchestrator.runs.replay import Replay, compare, recorded_inputs
 from orchestrator.store.runs import Use
 from orchestrator.weighing import Weighed, weigh
-from orchestrator.workflows import ASK, Workflow
+from orchestrator.workflows import ASK, RISKS, Risk, Workflow
 from retrieval.sanitising import REVIEW
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Wish:
     model: str  # route, or AUTO
     judge: Judge
     conversation: str | None = None  # id of one that is kept
+    risk: Risk = ASK.risk  # how much care is asked for; never less than the workflow's
     prompt_version: str | None = None  # in place of the live one
     again: bool = False  # a replay: nothing kept is given
 
@@ -125,17 +126,20 @@ class Asker:
         earlier: Sequence[str] = (),
         model: str | None = None,
         conversation: str | None = None,
+        risk: Risk | None = None,
         judge: Judge | None = None,
     ) -> Answer:
         """Answer from what the scope may read, or abstain. Raises BadInput for a question that cannot be asked.
 
         `earlier` are the asker's own questions before this one, oldest first: a follow-up question takes its topic
         from them, and from those of `conversation`, the id of one that is kept. `model` is the route that is to
-        answer, and no other. `judge` decides in place of that of the installation. Raises NotAllowed, an error of bad
-        input, where the policy says no.
+        answer, and no other; `risk` asks for more care than the workflow does by itself. `judge` decides in place of
+        that of the installation. Raises NotAllowed, an error of bad input, where the policy says no.
         """
         self._parts.retriever.check(question)
-        wish = Wish(model=self._route(model), judge=judge or self._parts.judge, conversation=conversation)
+        wish = Wish(
+            model=self._route(model), judge=judge or self._parts.judge, conversation=conversation, risk=risk or ASK.risk
+        )
         notes = await self._begin(scope, wish, question, earlier)
         async with _recorded(notes):
             turns = await self._turns(scope, conversation)
@@ -230,7 +234,7 @@ class Asker:
             prompted = render(self._prompt(notes.admitted.workflow, wish), self._config.environment, context)
         notes.note("prompted", prompted_facts(prompted), _sent(prompted))
         wanted = None if wish.model == AUTO else wish.model
-        notes.demand = _demand(notes.admitted, context, EXTRACTIVE if context.question.withheld else wanted)
+        notes.demand = _demand(notes.admitted, context, EXTRACTIVE if context.question.withheld else wanted, wish.risk)
         notes.ends = self._parts.gateway.until(notes.admitted.workflow.deadline_s)
         key = None if wish.again or not context.redacted else self._key(notes, retrieved, wish, prompted)
         concluded = await self._kept(notes, key, retrieved) or await self._parts.interaction.conclude(
@@ -426,13 +430,13 @@ def _sent(prompted: Prompted) -> dict[str, Json]:
     return {"system": prompted.system, "user": prompted.user} if prompted.context.redacted else {}
 
 
-def _demand(admitted: Admitted, context: Context, route: str | None) -> Demand:
+def _demand(admitted: Admitted, context: Context, route: str | None, risk: Risk) -> Demand:
     return Demand(
         run_id=admitted.run_id,
         tenant=admitted.principal.tenant,
         workflow=admitted.workflow.name,
         task=admitted.workflow.task,
-        risk=admitted.workflow.risk,
+        risk=max(risk, admitted.workflow.risk, key=RISKS.index),
         classification=context.classification,
         regions=context.regions,
         needs=frozenset({"structured_output"}),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.gateway.routes import Demand, ModelRoute
     from orchestrator.kept_answers import KeptAnswers
     from orchestrator.policy.engine import CedarPolicy
+    from orchestrator.prompts.promotion import PromotionRecord
     from orchestrator.prompts.registry import PromptRegistry
     from orchestrator.runs.lineage import Lineage
     from orchestrator.runs.reading import RunReader
@@ -62,6 +64,7 @@ def open_governance(settings: Settings) -> Iterator[Governance]:
     Raises BadInput for a policy or a prompt that would fail in a run, DependencyDown when the record cannot be used.
     """
     from orchestrator.conversations import Conversations
+    from orchestrator.gateway.providers.structured_output import check_schema
     from orchestrator.kept_answers import KeptAnswers
     from orchestrator.policy.engine import PolicyConfig, load_policy
     from orchestrator.prompts.registry import PromptConfig, open_registry
@@ -81,7 +84,9 @@ def open_governance(settings: Settings) -> Iterator[Governance]:
             database=database,
             custody=custody,
             policy=policy,
-            prompts=open_registry(database, policy, prompts),
+            prompts=open_registry(
+                database, policy, prompts, schema_check=check_schema, on_change=partial(_note_promotion, custody)
+            ),
             runs=RunStore(database),
             usage=UsageStore(database),
             kept=KeptAnswers(KeptAnswerStore(database), custody.subjects),
@@ -188,6 +193,11 @@ def runs_of(governance: Governance, library: Library, scope: Callable[[Principal
         lineage=Lineage(governance.runs, governance.policy, governance.custody.open_run, governance.kept.recall),
         scope=scope,
     )
+
+
+def _note_promotion(custody: Custody, db: Connection, change: PromotionRecord) -> None:
+    """In the transaction that makes the change: neither is there without the other."""
+    custody.append(db, [custody.event(change.event, change.facts(), tenant=change.tenant)])
 
 
 def _own_file(named: Path | None, at_home: Path) -> Path | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.policy.decisions import Policy
     from orchestrator.prompts.rendering import Prompted
     from orchestrator.run_notes import RunNotes
+    from orchestrator.second_looks import SecondLooks
     from orchestrator.weighing import Weighed
     from retrieval.library import Library
 
@@ -76,13 +77,20 @@ class Interaction:
     """Runs the model tier for one prompt at a time. Stateless."""
 
     def __init__(
-        self, gateway: Gateway, library: Library, encoder: Encoder, policy: Policy, output_judge: OutputJudge
+        self,
+        gateway: Gateway,
+        library: Library,
+        encoder: Encoder,
+        policy: Policy,
+        output_judge: OutputJudge,
+        second_looks: SecondLooks,
     ) -> None:
         self._gateway = gateway
         self._library = library
         self._encoder = encoder
         self._policy = policy
         self._output_judge = output_judge
+        self._second_looks = second_looks
 
     async def conclude(
         self,
@@ -110,7 +118,7 @@ class Interaction:
                     return otherwise
                 demand = replace(demand, without=demand.without | {produced.route})
                 continue
-            judged = self._judged(notes, checked, weighed, demand, judge)
+            judged = await self._judged(notes, checked, weighed, demand, judge)
             stronger = demand.route is None and self._gateway.stronger(demand, checked.produced.level)
             decided = self._decided(notes, checked, judged, demand, withheld=withheld, stronger=stronger)
             if isinstance(decided, Approved):
@@ -171,10 +179,13 @@ class Interaction:
         notes.note("validated", _validated_facts(checked))
         return checked
 
-    def _judged(self, notes: RunNotes, checked: Validated, weighed: Weighed, demand: Demand, judge: Judge) -> Judged:
+    async def _judged(
+        self, notes: RunNotes, checked: Validated, weighed: Weighed, demand: Demand, judge: Judge
+    ) -> Judged:
         if checked.produced.route == EXTRACTIVE:
             judged = judge_evidence(weighed.judged, judge)
         else:
+            looks = await self._second_looks.take(notes, checked, demand, self._checked)
             judged = self._output_judge.judge(
                 checked,
                 weighed.judged,
@@ -182,6 +193,8 @@ class Interaction:
                 least=notes.admitted.workflow.threshold(demand.risk).abstain,
                 conflict=bool(weighed.disagreements(checked.claims)),
                 repaired=REPAIRED in notes.flags,
+                critique=looks.critique,
+                agreement=looks.agreement,
             )
         notes.note(
             "judged",

