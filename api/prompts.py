@@ -37,7 +37,7 @@ class RollbackRequest(BaseModel):
 
 
 async def _registry(request: Request) -> PromptRegistry:
-    registry: PromptRegistry = request.app.state.services.prompts
+    registry: PromptRegistry = request.app.state.services.governance.prompts
     return registry
 
 

@@ -33,7 +33,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     database = open_database(f"sqlite:///{tmp_path / 'record.db'}")
     registry = open_registry(database, load_policy(), PromptConfig(folder=tmp_path / "prompts"))
     app = FastAPI()
-    app.state.services = SimpleNamespace(prompts=registry)
+    app.state.services = SimpleNamespace(governance=SimpleNamespace(prompts=registry))
     app.state.identify = lambda request: CALLERS.get(request.headers.get("x-test", ""))
     problems.install(app)
     prompts.install(app)
