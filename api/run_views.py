@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.reading import ShownRun
     from orchestrator.runs.replay import Replay
     from orchestrator.store.runs import RunRow
+    from orchestrator.store.usage import CostPerGood
 
 
 def row_json(row: RunRow) -> dict[str, Any]:
@@ -60,4 +61,16 @@ def replay_json(done: Replay) -> dict[str, Any]:
         "same": done.same,
         "unread": list(done.unread),
         "differences": [{"aspect": one.aspect, "before": one.before, "after": one.after} for one in done.differences],
+    }
+
+
+def cost_json(one: CostPerGood) -> dict[str, Any]:
+    """What good outputs cost, in US dollars."""
+    return {
+        "workflow": one.workflow,
+        "model": one.route,
+        "attempts": one.attempts,
+        "good": one.good,
+        "cost_usd": float(one.cost),
+        "per_good_usd": float(one.per_good) if one.per_good is not None else None,
     }

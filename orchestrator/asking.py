@@ -374,7 +374,9 @@ class Asker:
             classification=context.classification.name,
             flags=answer.flags,
         )
-        writes = await asyncio.to_thread(self._also, notes, retrieved, concluded, answer, wish, key)
+        writes: list[Write] = []
+        if wish.conversation is not None or key is not None:
+            writes = await asyncio.to_thread(self._also, notes, retrieved, concluded, answer, wish, key)
         await notes.finish(row, *writes)
 
     def _also(

@@ -189,7 +189,7 @@ def runs_of(governance: Governance, library: Library, scope: Callable[[Principal
     from orchestrator.runs.reading import RunReader
 
     return Runs(
-        reader=RunReader(governance.runs, governance.custody, governance.policy, library),
+        reader=RunReader(governance.runs, governance.usage, governance.custody, governance.policy, library),
         lineage=Lineage(governance.runs, governance.policy, governance.custody.open_run, governance.kept.recall),
         scope=scope,
     )

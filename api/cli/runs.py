@@ -141,6 +141,33 @@ async def _replay(
         return await services.replay(run_id, scope, model=model, prompt_version=prompt_version)
 
 
+@command.command("costs")
+@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="How far to look back.")
+@who
+@common
+def costs(days: int, home: Path | None, as_json: bool, **asker: Any) -> None:
+    """What a good output costs, by workflow and model: all attempts, the vain ones too, over the outputs that left."""
+    from datetime import UTC, datetime, timedelta
+
+    from api.run_views import cost_json
+    from orchestrator.governance import open_runs
+
+    settings = load_settings(home)
+    principal = make_principal(settings, **asker)
+    until = datetime.now(UTC)
+    with open_runs(settings) as runs:
+        found = runs.reader.costs(principal, until - timedelta(days=days), until)
+    if as_json:
+        print_json({"costs": [cost_json(one) for one in found]})
+        return
+    for one in found:
+        each = f"${one.per_good:.6f} each" if one.per_good is not None else "none good"
+        name = one.route or "all models"
+        click.echo(
+            f"{one.workflow:<8} {name:<16} {one.attempts:>7} attempts  {one.good:>7} good  ${one.cost:.6f}  {each}"
+        )
+
+
 def _thing(named: dict[UseKind, str | None]) -> tuple[UseKind, str]:
     given = [(kind, name) for kind, name in named.items() if name is not None]
     if len(given) != 1:

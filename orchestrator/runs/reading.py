@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest.errors import BadInput
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.audit.custody import Custody
     from orchestrator.policy.decisions import Policy
     from orchestrator.store.runs import RunRow, RunStore, Use
+    from orchestrator.store.usage import CostPerGood, UsageStore
     from retrieval.access import Principal, ReadScope
     from retrieval.library import Library
 
@@ -43,8 +45,9 @@ class ShownRun:
 class RunReader:
     """Reads runs of a principal's tenant."""
 
-    def __init__(self, runs: RunStore, custody: Custody, policy: Policy, library: Library) -> None:
+    def __init__(self, runs: RunStore, usage: UsageStore, custody: Custody, policy: Policy, library: Library) -> None:
         self._runs = runs
+        self._usage = usage
         self._custody = custody
         self._policy = policy
         self._library = library
@@ -66,6 +69,13 @@ class RunReader:
         readable = await self._readable(scope, uses)
         contents = await asyncio.to_thread(self._contents, scope.tenant, events) if readable else _stand_ins(events)
         return ShownRun(row=row, uses=tuple(uses), events=tuple(events), contents=contents, readable=readable)
+
+    def costs(self, principal: Principal, since: datetime, until: datetime) -> tuple[CostPerGood, ...]:
+        """What good outputs of the tenant cost in this time (UTC); raises BadInput for whoever may not see all runs."""
+        if not self._may_see(principal, ""):
+            cause = "Costs are those of everybody's runs, which you may not see."
+            raise BadInput(principal.subject, "not_allowed", cause, "Ask as somebody with the role auditor.")
+        return self._usage.cost_per_good_output(principal.tenant, since, until)
 
     def _may_see(self, principal: Principal, subject: str) -> bool:
         resource = {"tenant": principal.tenant, "subject": subject}
