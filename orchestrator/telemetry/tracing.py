@@ -2,7 +2,7 @@
 
 Attributes follow OpenTelemetry's semantic conventions for generative AI where there is one (`gen_ai.*`); ours begin
 with `groundwire.`. Our spans go to an exporter of our own, so that what other libraries put into theirs does not leave
-with them. Messages of exceptions are not recorded.
+with them. Messages of exceptions are not recorded. While tracing is off `opentelemetry.trace` is not even imported.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
-
 from ingest.errors import BadInput, GroundwireError
 from orchestrator.telemetry.logs import RUN, TIER
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer, TracerProvider
+
     from orchestrator.gateway.outcomes import Attempt
 
 _GOOD: Final = "end"  # the outcome of an attempt that a model ended itself
@@ -77,13 +76,14 @@ class Tracing:
         """One attempt at a model, with the times at which it was made, under the tier that is open."""
         if self._tracer is None:
             return
+        from opentelemetry.trace import SpanKind
+
         begun = int(attempt.started_at.timestamp() * 1e9)
         span = self._tracer.start_span(
             f"chat {attempt.model}", kind=SpanKind.CLIENT, start_time=begun, attributes=_attempt_facts(attempt)
         )
         if attempt.outcome != _GOOD:
-            span.set_attribute("error.type", attempt.outcome)
-            span.set_status(Status(StatusCode.ERROR))
+            _mark_failed(span, attempt.outcome)
         span.end(end_time=begun + int(timedelta(seconds=attempt.seconds) / timedelta(microseconds=1)) * 1000)
 
     def close(self) -> None:
@@ -129,10 +129,7 @@ class Scope:
     ) -> None:
         if self._span is not None:
             if error is not None:
-                self._span.set_attribute(
-                    "error.type", error.code if isinstance(error, GroundwireError) else _name(error)
-                )
-                self._span.set_status(Status(StatusCode.ERROR))
+                _mark_failed(self._span, error.code if isinstance(error, GroundwireError) else _name(error))
             self._opened.__exit__(kind, error, where)
         if self._token is not None:
             self._variable.reset(self._token)
@@ -165,7 +162,7 @@ def open_tracing(config: TracingConfig) -> Tracing:
     return traced_by(provider)
 
 
-def traced_by(provider: trace.TracerProvider) -> Tracing:
+def traced_by(provider: TracerProvider) -> Tracing:
     """Tracing into a provider that exists, as tests and hosts of their own have one."""
     return Tracing(provider.get_tracer("groundwire"), provider)
 
@@ -192,6 +189,13 @@ def _attempt_facts(attempt: Attempt) -> dict[str, str | int | float]:
     if attempt.status is not None:
         facts["http.response.status_code"] = attempt.status
     return facts
+
+
+def _mark_failed(span: Span, kind: str) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    span.set_attribute("error.type", kind)
+    span.set_status(Status(StatusCode.ERROR))
 
 
 def _name(error: BaseException) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -17,6 +19,7 @@ from orchestrator.telemetry.logs import RUN, TIER
 from orchestrator.telemetry.tracing import Tracing, TracingConfig, open_tracing, traced_by
 from tests.doubles.attempts import BEGUN, attempt
 
+ROOT = Path(__file__).parents[4]
 QUESTION = "How much does Ada Lovelace earn?"
 
 
@@ -86,6 +89,24 @@ def test_run_and_tier_are_known_to_the_logs_whether_or_not_spans_are_made() -> N
         raise KeyError
     assert RUN.get() == ""
     tracing.close()
+
+
+def test_while_tracing_is_off_its_library_is_not_loaded() -> None:
+    """A process that makes no spans does not pay for importing what would make them."""
+    body = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from orchestrator.telemetry.tracing import TracingConfig, open_tracing
+from tests.doubles.attempts import attempt
+tracing = open_tracing(TracingConfig())
+with tracing.run("run-1", "ask") as run, tracing.tier("model"):
+    tracing.attempt(attempt())
+    run.outcome("answered")
+tracing.close()
+print([name for name in sys.modules if name.split(".")[0] == "opentelemetry"])
+"""
+    done = subprocess.run([sys.executable, "-c", body, str(ROOT)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 
 def test_an_exporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
