@@ -6,16 +6,11 @@ import threading
 from decimal import Decimal
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from api import metrics as page
-from api import problems
 from orchestrator.telemetry.metrics import MOST_VALUES, Metrics, RunFacts
-from retrieval.access import Principal
 from tests.doubles.attempts import attempt
 
 
@@ -114,25 +109,3 @@ def test_runs_that_end_at_once_are_all_counted() -> None:
     for thread in threads:
         thread.join()
     assert value(metrics, "asks_total", workflow="ask", outcome="success") == 800
-
-
-@pytest.mark.parametrize(
-    ("roles", "without_key", "status"),
-    [(None, False, 401), (["reader"], False, 403), (["operator"], False, 200), (None, True, 200)],
-)
-def test_the_page_needs_the_role_operator(roles: list[str] | None, without_key: bool, status: int) -> None:
-    """No key and another role are turned away, unless the settings open the page; what is read now is set first."""
-    app = FastAPI()
-    problems.install(app)
-    page.install(app, without_key=without_key)
-    app.state.metrics = Metrics()
-    app.state.before_metrics = lambda: app.state.metrics.set_queue("review", 4)
-    principal = None if roles is None else Principal(tenant="default", subject="prom", roles=frozenset(roles))
-    app.state.identify = lambda _: principal
-    answer = TestClient(app).get("/metrics")
-    assert answer.status_code == status
-    if status == 200:
-        assert 'groundwire_queue_size{queue="review"} 4.0' in answer.text
-        assert answer.headers["content-type"].startswith("text/plain")
-    else:
-        assert "groundwire_" not in answer.text

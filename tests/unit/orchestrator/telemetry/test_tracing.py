@@ -36,12 +36,12 @@ def tracing(exported: InMemorySpanExporter) -> Tracing:
 
 
 def test_a_run_has_a_span_for_each_tier_and_attempt(tracing: Tracing, exported: InMemorySpanExporter) -> None:
-    """Attempts lie under their tier with the times they were made at, and tiers under the run."""
+    """Attempts lie under their tier, tiers under the run; times are those of the attempt, and its detail stays out."""
     with tracing.run("run-1", "ask") as run:
         with tracing.tier("context") as tier:
             tier.note(passages=10, evidence_tokens=1200)
         with tracing.tier("model"):
-            tracing.attempt(attempt(outcome="overloaded", status=529))
+            tracing.attempt(attempt(outcome="overloaded", status=529, detail=QUESTION))
             tracing.attempt(attempt(number=2))
         run.outcome("answered", "claude-fast")
     spans = {span.name + str(number): span for number, span in enumerate(exported.get_finished_spans())}
@@ -61,6 +61,7 @@ def test_a_run_has_a_span_for_each_tier_and_attempt(tracing: Tracing, exported: 
     assert (first.status.is_ok, second.status.is_ok) == (False, True)
     assert (context.attributes or {})["groundwire.evidence_tokens"] == 1200
     assert (root.attributes or {})["groundwire.outcome"] == "answered"
+    assert "Lovelace" not in "".join(span.to_json() for span in spans.values())
 
 
 def test_what_an_exception_says_is_not_in_a_span(tracing: Tracing, exported: InMemorySpanExporter) -> None:
