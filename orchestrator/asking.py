@@ -406,7 +406,7 @@ class Asker:
 async def _recorded(notes: RunNotes) -> AsyncIterator[None]:
     """What goes wrong in the block is on record too: a run never ends without an outcome."""
     try:
-        with notes.tracing.run(notes.admitted.run_id, notes.admitted.workflow.name):
+        with notes.tracing.run(notes.admitted.run_id, notes.admitted.workflow.name) as notes.span:
             yield
     except BaseException as error:
         await asyncio.shield(_failed(notes, error))

@@ -141,7 +141,7 @@ class Interaction:
                 purpose="escalation" if ESCALATED in notes.flags else "answer",
                 before_send=notes.keep,
             )
-        notes.attempted(produced.attempts, _output(produced))
+            notes.attempted(produced.attempts, _output(produced))
         notes.flag(*produced.flags)
         return produced
 
@@ -156,7 +156,7 @@ class Interaction:
                 budget=notes.budget,
                 number_from=notes.next_attempt,
             )
-        notes.attempted(produced.attempts, _output(produced))
+            notes.attempted(produced.attempts, _output(produced))
         notes.flag(*produced.flags)
         if isinstance(produced, NotProduced):
             return invalid

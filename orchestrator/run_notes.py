@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.ingress import Admitted
     from orchestrator.store.database import Connection
     from orchestrator.telemetry.metrics import Metrics, Outcome
-    from orchestrator.telemetry.tracing import Tracing
+    from orchestrator.telemetry.tracing import Scope, Tracing
 
 
 class RunNotes:
@@ -51,6 +51,7 @@ class RunNotes:
         self._usage = usage
         self._metrics = metrics
         self.tracing = tracing
+        self.span: Scope | None = None  # of the whole run, while it is open
         self._uses: list[Use] = []
         self._started = time.perf_counter()
         self._written = 0  # attempts that are on disk
@@ -108,6 +109,8 @@ class RunNotes:
 
         await self._log.flush(*self._writes(), write, *writes)
         self._metrics.observe_run(self._run_facts(row))
+        if self.span is not None:
+            self.span.outcome(row.status, row.route or "")
 
     @property
     def budget(self) -> Decimal:

@@ -85,6 +85,6 @@ class SecondLooks:
                 purpose=purpose,
                 before_send=notes.keep,
             )
-        output: dict[str, Json] = {purpose: produced.text} if isinstance(produced, Produced) else {}
-        notes.attempted(produced.attempts, output)
+            output: dict[str, Json] = {purpose: produced.text} if isinstance(produced, Produced) else {}
+            notes.attempted(produced.attempts, output)
         return None if isinstance(produced, NotProduced) else produced

@@ -115,7 +115,7 @@ class Gateway:
     def breakers(self) -> dict[tuple[str, str], BreakerState]:
         """State of each breaker, by provider and model; a model that was never asked has none."""
         now = self._around.clock()
-        return {key: breaker.state(now) for key, breaker in self._breakers.items()}
+        return {key: breaker.state(now) for key, breaker in list(self._breakers.items())}
 
     def stays_here(self, route: str | None) -> bool:
         """Whether no model outside of this process would be asked; `route` is the asker's wish."""
@@ -333,6 +333,7 @@ def _request(prompted: Prompted, turns: tuple[Turn, ...]) -> ModelRequest:
         system=prompted.system,
         turns=turns,
         schema=prompted.schema,
+        cacheable=prompted.cacheable,
         max_output_tokens=prompted.settings.max_output_tokens,
         effort=prompted.settings.effort,
         context=prompted.context,

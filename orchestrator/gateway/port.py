@@ -55,7 +55,7 @@ class ModelRequest:
     schema: Mapping[str, Any] | None  # JSON schema of the answer; None: free text
     max_output_tokens: int
     effort: Literal["low", "medium", "high"] | None = None  # how long to think, where the model can be told
-    cache_system: bool = True  # whether the provider may cache the system text between calls
+    cacheable: int = 0  # characters at the start of `system` that are the same in other runs, for providers' caches
     native_citations: bool = False  # the provider cites `documents` itself; excludes `schema`, verified like ours
     documents: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # title and text, for native citations
     context: Context | None = field(default=None, repr=False)  # for models within this process; never sent anywhere

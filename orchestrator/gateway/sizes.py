@@ -33,5 +33,5 @@ def prompt_size(request: ModelRequest) -> PromptSize:
     rest += sum(len(title.encode()) + len(text.encode()) for title, text in request.documents)
     rest += len(json.dumps(request.schema)) if request.schema else 0
     size = system + rest
-    cacheable = system + _FRAME_TOKENS if request.cache_system else 0
+    cacheable = len(request.system[: request.cacheable].encode()) + _FRAME_TOKENS if request.cacheable else 0
     return PromptSize(likely=int(size / _BYTES_PER_TOKEN) + 1, most=size + _FRAME_TOKENS, cacheable=cacheable)

@@ -219,12 +219,14 @@ def _cited_content(prompt: Asked, mode: Mode) -> list[dict[str, Any]]:
 
 
 def _usage(double: MessagesDouble, prompt: Asked, output: int) -> dict[str, Any]:
-    """Tokens by length; the system text is cached between calls where it is marked and long enough."""
+    """Tokens by length; the system text up to a mark is cached between calls where it is long enough."""
     system = prompt.body.get("system", "")
-    marked = isinstance(system, list) and any(block.get("cache_control") for block in system)
-    cacheable = tokens(prompt.system) if marked else 0
+    blocks = system if isinstance(system, list) else []
+    last = max((n for n, block in enumerate(blocks, start=1) if block.get("cache_control")), default=0)
+    shared = "".join(block["text"] for block in blocks[:last])
+    cacheable = tokens(shared) if shared else 0
     cacheable = cacheable if cacheable >= double.cache_minimum_tokens else 0
-    place = f"{prompt.body['model']}\n{prompt.system}"
+    place = f"{prompt.body['model']}\n{shared}"
     known = place in double.cached
     if cacheable:
         double.cached.add(place)

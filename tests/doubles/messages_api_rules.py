@@ -211,7 +211,7 @@ def _documents(body: dict[str, Any]) -> list[dict[str, Any]]:
 def _plain(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return "\n".join(block["text"] for block in content if block["type"] == "text")
+    return "".join(block["text"] for block in content if block["type"] == "text")
 
 
 def asked(body: dict[str, Any]) -> Asked:

@@ -23,9 +23,11 @@ _DATA = spotlight(
 
 def grounded_request(model: str, **changes: Any) -> ModelRequest:
     """A question with two numbered sources, of which the second answers it."""
+    shared = f"Answer from the sources alone. {SECRET}\n"
     usual = {
         "model": model,
-        "system": f"Answer from the sources alone. {SECRET}\n{_DATA.rules}",
+        "cacheable": len(shared),
+        "system": f"{shared}{_DATA.rules}",
         "turns": (Turn(role="user", text=f"{_DATA.text}\nQuestion: How many days of leave do staff get a year?"),),
         "schema": GroundedAnswer.model_json_schema(),
         "max_output_tokens": 500,

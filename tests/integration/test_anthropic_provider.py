@@ -301,8 +301,8 @@ def test_the_system_text_is_read_from_the_cache_the_second_time(double: Double) 
     """What was written to the cache, read from it, and neither, is told apart; unmarked text is never cached."""
     url, handle = double
     handle.cache_minimum_tokens = 10
-    first, second, unmarked = ask(url).usage, ask(url).usage, ask(url, cache_system=False).usage
-    system = -(-len(grounded_request(MODEL).system) // 4)
+    first, second, unmarked = ask(url).usage, ask(url).usage, ask(url, cacheable=0).usage
+    system = -(-grounded_request(MODEL).cacheable // 4)
     assert (first.cache_write, first.cache_read) == (system, 0)
     assert (second.cache_write, second.cache_read) == (0, system)
     assert (unmarked.cache_write, unmarked.cache_read) == (0, 0)

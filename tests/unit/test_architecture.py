@@ -76,6 +76,7 @@ ADAPTERS = {
         "ingest/ledger/store.py",
         "ingest/ledger/migrations/versions/v0001_documents.py",
         "ingest/ledger/migrations/versions/v0002_screening.py",
+        "orchestrator/store/migrations/versions/r0001_record.py",
         *(f"orchestrator/store/{name}.py" for name in STORES),
     },
     "tokenizers": {"ingest/encoders/tokens.py"},

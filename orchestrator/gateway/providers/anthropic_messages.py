@@ -199,8 +199,7 @@ class AnthropicProvider:
             "messages": [{"role": turn.role, "content": turn.text} for turn in request.turns],
         }
         if request.system:
-            cached = {"cache_control": {"type": "ephemeral"}} if request.cache_system else {}
-            body["system"] = [{"type": "text", "text": request.system, **cached}]
+            body["system"] = _system(request)
         if request.native_citations:
             body["messages"][0]["content"] = _documents(request)
         tells_effort = request.effort and request.model not in self._without_effort
@@ -291,6 +290,13 @@ class _Seen:
             request_id=self.request_id,
             detail=USAGE_ESTIMATED if cut else self.category,
         )
+
+
+def _system(request: ModelRequest) -> list[dict[str, Any]]:
+    """The system text, of which the provider may keep what is the same for every run."""
+    shared, own = request.system[: request.cacheable], request.system[request.cacheable :]
+    cached = [{"type": "text", "text": shared, "cache_control": {"type": "ephemeral"}}] if shared else []
+    return [*cached, *([{"type": "text", "text": own}] if own else [])]
 
 
 def _documents(request: ModelRequest) -> list[dict[str, Any]]:
