@@ -19,6 +19,8 @@ from orchestrator.principal_fields import PrincipalFields
 from retrieval.access import Principal
 
 CURATOR: Final = "curator"  # the role that may ingest, delete and change access over HTTP
+# Whoever owns the home: all that the faces and the shipped policies know a role for.
+OWNER_ROLES: Final = (CURATOR, "operator", "auditor", "prompt-owner", "privacy-officer")
 
 
 class KeyEntry(PrincipalFields):
@@ -71,7 +73,7 @@ def make_first_key(file: Path, subject: str) -> str:
     entry = {
         "sha256": hash_key(key),
         "subject": subject,
-        "roles": [CURATOR],
+        "roles": [*OWNER_ROLES],
         "clearance": Classification.regulated.name,
     }
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:

@@ -13,7 +13,7 @@ import uvicorn
 
 from api.cli.options import local_user, make_principal, run
 from api.http import make_app
-from api.keys import CURATOR, KeyRing, load_keys, make_first_key
+from api.keys import OWNER_ROLES, KeyRing, load_keys, make_first_key
 from ingest.errors import BadInput
 from orchestrator.services import open_services
 from orchestrator.settings import Settings
@@ -57,7 +57,7 @@ def _callers(settings: Settings) -> KeyRing | Principal:
             cause = f"Open access on {settings.host} would let everyone read everything."
             raise BadInput("--open", "open_to_others", cause, "Serve on 127.0.0.1, or use API keys.")
         return make_principal(
-            settings, subject=None, groups="", roles=CURATOR, tenant="default", clearance=None, regions=""
+            settings, subject=None, groups="", roles=",".join(OWNER_ROLES), tenant="default", clearance=None, regions=""
         )
     file = settings.api_keys_file or settings.home / "api-keys.yaml"
     if not file.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from api.keys import CURATOR, hash_key, load_keys, make_first_key
+from api.keys import OWNER_ROLES, hash_key, load_keys, make_first_key
 from ingest.errors import BadInput
 from ingest.tags import Classification
 
@@ -21,7 +21,7 @@ def test_the_first_key_opens_and_the_file_does_not_hold_it(tmp_path: Path) -> No
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     principal = load_keys(file).principal(key)
     assert principal is not None
-    assert (principal.subject, principal.roles) == ("ann", {CURATOR})
+    assert (principal.subject, principal.roles) == ("ann", {*OWNER_ROLES})
     assert principal.clearance is Classification.regulated
 
 
