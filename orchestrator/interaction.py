@@ -14,6 +14,7 @@ from ingest.tags import Integrity
 from orchestrator.contract import Claim, Confidence, Route, Status
 from orchestrator.egress.gate import Invalid, Validated, read_output, validate
 from orchestrator.extractive import NAME as EXTRACTIVE
+from orchestrator.gateway.gateway import FALLBACK
 from orchestrator.gateway.outcomes import NotProduced, Produced
 from orchestrator.judging import Judged, OutputJudge, judge_evidence
 from orchestrator.routing import Approved, Escalate, Situation, route
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 REPAIRED: Final = "output_repaired"  # the model's first output was not valid
 ESCALATED: Final = "model_escalated"  # a stronger model was asked, because the first one's output was doubtful
 INVALID: Final = "output_invalid"  # nothing that a model gave could be verified: a person decides
+KEPT_RULE: Final = "route-kept-answer"  # what was answered before to the same still holds
 _STATUS: Final[dict[str, Status]] = {
     "answer": "answered",
     "act": "answered",
@@ -60,6 +62,11 @@ class Concluded:
         if self.kept is not None:
             return self.kept.verified.claims
         return self.approved.validated.claims if self.approved and self.approved.outcome == "answer" else ()
+
+    @property
+    def rule(self) -> str | None:
+        """Id of the rule that decided, as `workflows explain` lists it; None where there was nothing to decide on."""
+        return KEPT_RULE if self.kept is not None else self.approved.rule if self.approved else None
 
     @property
     def confidence(self) -> Confidence | None:
@@ -108,16 +115,18 @@ class Interaction:
         while True:
             produced = await self._produced(notes, prompted, demand)
             if isinstance(produced, NotProduced):
-                return otherwise or _without_output(notes, produced, demand)
+                return _settled(notes, otherwise) if otherwise else _without_output(notes, produced, demand)
             checked = await self._checked(notes, produced)
             if isinstance(checked, Invalid) and checked.repairable and produced.route != EXTRACTIVE:
                 checked = await self._repaired(notes, checked, demand)
             if isinstance(checked, Invalid):
                 otherwise = otherwise or _invalid(notes, checked)
                 if demand.route is not None or produced.route == EXTRACTIVE:
-                    return otherwise
+                    return _settled(notes, otherwise)
                 demand = replace(demand, without=demand.without | {produced.route})
                 continue
+            if demand.without:
+                notes.flag(FALLBACK)
             judged = await self._judged(notes, checked, weighed, demand, judge)
             stronger = demand.route is None and self._gateway.stronger(demand, checked.produced.level)
             decided = self._decided(notes, checked, judged, demand, withheld=withheld, stronger=stronger)
@@ -252,29 +261,38 @@ def _concluded(approved: Approved) -> Concluded:
 
 def _invalid(notes: RunNotes, invalid: Invalid) -> Concluded:
     """Sentences that could not be kept are no answer; what another model made of the sources a person has to see."""
-    if invalid.produced.route == EXTRACTIVE:
-        routed = Route(decision="abstain")
-        return Concluded(status="abstained", model=EXTRACTIVE, routed=routed, dropped=bool(invalid.dropped))
-    notes.flag(INVALID)
-    queue = notes.admitted.workflow.queue
-    routed = Route(decision="review", queue=queue)
-    return Concluded(status="in_review", model=invalid.produced.route, routed=routed, dropped=bool(invalid.dropped))
+    model, dropped = invalid.produced.route, bool(invalid.dropped)
+    if model == EXTRACTIVE:
+        return Concluded(status="abstained", model=model, routed=Route(decision="abstain"), dropped=dropped)
+    routed = Route(decision="review", queue=notes.admitted.workflow.queue)
+    return Concluded(status="in_review", model=model, routed=routed, dropped=dropped)
+
+
+def _settled(notes: RunNotes, concluded: Concluded) -> Concluded:
+    """What is left when no further model gave anything of use; one that was approved is on record as routed already."""
+    if concluded.approved is None:
+        if concluded.status == "in_review":
+            notes.flag(INVALID)
+        notes.note("routed", _routed_facts(concluded.routed, "Nothing that a model gave could be verified."))
+    return concluded
 
 
 def _without_output(notes: RunNotes, missing: NotProduced, demand: Demand) -> Concluded:
     notes.flag(f"no_output_{missing.reason}")
-    notes.note(
-        "routed",
-        {
-            "outcome": "refused",
-            "rule": None,
-            "threshold": None,
-            "reason": missing.detail,
-            "queue": None,
-            "policies": [],
-        },
-    )
+    notes.note("routed", {**_routed_facts(Route(decision="abstain"), missing.detail), "outcome": "refused"})
     return Concluded(status="refused", model=demand.route or "auto", routed=Route(decision="abstain"))
+
+
+def _routed_facts(routed: Route, reason: str) -> dict[str, Json]:
+    """A decision that no rule of the routing made."""
+    return {
+        "outcome": routed.decision,
+        "rule": None,
+        "threshold": None,
+        "reason": reason,
+        "queue": routed.queue,
+        "policies": [],
+    }
 
 
 def _output(produced: Produced | NotProduced) -> dict[str, Json]:
