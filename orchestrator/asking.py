@@ -208,6 +208,8 @@ class Asker:
         """What a model outside is told of the conversation; the one within this process only quotes."""
         if not turns or self._stays_here(wish):
             return None
+        places = {(place.document_id, place.version) for turn in turns for said in turn.claims for place in said.places}
+        notes.used(*(Use(kind="document", id=name, version=str(number)) for name, number in sorted(places)))
         budget = int(notes.admitted.workflow.evidence_tokens * ContextConfig().history_share) - DELIMITERS
         return await summary(turns, notes.admitted.scope, self._parts.retriever, budget_tokens=budget)
 
@@ -368,7 +370,7 @@ class Asker:
         row = replace(
             notes.row,
             status=answer.status,
-            rule=concluded.approved.rule if concluded.approved else None,
+            rule=concluded.rule,
             route=answer.model,
             finished_at=now(),
             classification=context.classification.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.interaction import KEPT_RULE
 from retrieval.sanitising import Sanitised
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def kept_facts(kept: KeptAnswer) -> dict[str, Json]:
     """That an answer was given again."""
     return {
         "outcome": "answer",
-        "rule": "route-kept-answer",
+        "rule": KEPT_RULE,
         "threshold": None,
         "reason": f"Run {kept.run_id} answered the same over the same evidence, and every citation of it still holds.",
         "queue": None,
