@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -125,29 +125,25 @@ def hash_parts() -> Iterator[None]:
         yield
 
 
-@asynccontextmanager
-async def _no_waiting(services: Services) -> AsyncIterator[None]:
-    """Waits before a retry are counted, not sat through."""
-
-    async def at_once(_: float) -> None:
-        await asyncio.sleep(0)
-
-    services.gateway._around = replace(services.gateway._around, sleep=at_once)
-    yield
+async def _at_once(_: float) -> None:
+    """Waits before a retry are not sat through."""
+    await asyncio.sleep(0)
 
 
 @contextmanager
-def model_house(folder: Path, records: list[dict[str, Any]], **settings: Any) -> Iterator[ModelHouse]:
-    """Open a home with these records, owned by ann."""
+def model_house(
+    folder: Path, records: list[dict[str, Any]], *, routes: Mapping[str, Any] | None = None, **settings: Any
+) -> Iterator[ModelHouse]:
+    """Open a home with these records, owned by ann; `routes` are fields of both remote routes."""
     with hash_parts(), messages_api() as (claude_url, claude), openai_api() as (llama_url, llama):
-        file = write_routes(folder / "routes.yaml", claude_url, llama_url)
+        file = write_routes(folder / "routes.yaml", claude_url, llama_url, **(routes or {}))
         secrets = {"anthropic": claude.key, "own": llama.key}
         made = Settings(home=folder / "home", workers=1, routes_file=file, secrets=secrets, **settings)
         with asyncio.Runner() as runner:
             opening = open_services(made)
             services = runner.run(opening.__aenter__())
             try:
-                runner.run(_no_waiting(services).__aenter__())
+                services.gateway._around = replace(services.gateway._around, sleep=_at_once)
                 runner.run(services.ingest_records(records, "default", "ann"))
                 yield ModelHouse(services=services, claude=claude, llama=llama, settings=made, run=runner.run)
             finally:
