@@ -43,10 +43,11 @@ def _load(file: Path) -> Any:
         raise refused(file, "", "bad_yaml", "The file is nested too deeply.") from None
     except OSError as error:
         raise refused(file, "", "unreadable", f"The file cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:  # as dates of no calendar
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        cause = f"The file is no valid YAML ({getattr(error, 'problem', None) or type(error).__name__})."
+        problem = getattr(error, "problem", None) or (str(error) if type(error) is ValueError else type(error).__name__)
+        cause = f"The file is no valid YAML ({problem})."
         raise refused(file, place, "bad_yaml", cause) from error
 
 

@@ -37,7 +37,7 @@ class Limit:
     name: str | None = None  # of the team or workflow; None: each of them
     requests: Count | None = None
     tokens: Count | None = None  # of prompts and outputs together
-    cost_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    cost_usd: Annotated[Decimal, Field(ge=0, le=1_000_000_000)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,8 +71,9 @@ class Price:
     def most(self, prompt_tokens: int, output_tokens: int, *, cached_tokens: int = 0) -> Decimal:
         """The most that a call may cost, where `cached_tokens` of its prompt may be written to a cache."""
         reachable = self.bands[: self.bands.index(self.band(prompt_tokens)) + 1]
-        read = max(band.input for band in reachable)
-        written = max(max(band.input, band.cache_write, band.cache_write_long) for band in reachable)
+        cached_tokens = min(cached_tokens, prompt_tokens)
+        read = max(max(band.input, band.cache_read) for band in reachable)
+        written = max(read, *(max(band.cache_write, band.cache_write_long) for band in reachable))
         output = max(band.output for band in reachable)
         parts = (prompt_tokens - cached_tokens) * read + cached_tokens * written + output_tokens * output
         return (parts / _MILLION).quantize(BILLIONTH, ROUND_UP)
