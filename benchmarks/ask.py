@@ -4,7 +4,7 @@
 
 A server of its own on loopback over a fresh home with the corpus; every question once to warm up, then the measured
 ones, from 1, 4 and 16 askers at a time. Steps are what the server reports (`timings_ms`). "The rest" is the client's
-round trip less encoding, retrieval and model: HTTP, access, verification, judging, JSON.
+round trip less encoding, retrieval, weighing the evidence and model: HTTP, the other tiers, the record, JSON.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from benchmarks.report import heading, percentile, spread, table, verdict
 
 ROOT = Path(__file__).parents[1]
 GROUNDWIRE = (sys.executable, "-c", "from api.cli import main; main()")
-STEPS = ("encode", "retrieve", "model", "verify")
-APART = ("encode", "retrieve", "model")  # what "the rest" leaves out
+STEPS = ("encode", "retrieve", "weigh", "context", "prompt", "model", "egress")
+APART = ("encode", "retrieve", "weigh", "model")  # what "the rest" leaves out
 WHOLE_MS, REST_MS = 60.0, 5.0  # targets, p50
 
 

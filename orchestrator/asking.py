@@ -228,8 +228,7 @@ class Asker:
     async def _answer(self, notes: RunNotes, retrieved: Retrieved, wish: Wish, history: History | None) -> Answer:
         """The tiers after retrieval."""
         notes.note("retrieved", retrieved_facts(retrieved), {"asked": retrieved.asked})
-        with notes.tier("context"):
-            weighed, context = await asyncio.to_thread(self._context, notes, retrieved, wish, history)
+        weighed, context = await asyncio.to_thread(self._context, notes, retrieved, wish, history)
         notes.note("context_assembled", context_facts(weighed, context))
         notes.flag(*context.flags)
         with notes.tier("prompt"):
@@ -252,16 +251,18 @@ class Asker:
     ) -> tuple[Weighed, Context]:
         """Where only the model within this process may be asked, personal data stays as it is: nothing leaves."""
         readable, today = retrieved.found.readable, notes.admitted.scope.today
-        weighed = weigh(retrieved.asked, retrieved.encoding, readable, today, wish.judge)
-        context = assemble(
-            retrieved.asked,
-            retrieved.found,
-            weighed.pool,
-            budget_tokens=notes.admitted.workflow.evidence_tokens,
-            open_chain=self._parts.open_chain,
-            redact_types=() if self._stays_here(wish) else None,
-            history=history,
-        )
+        with notes.tier("weigh"):
+            weighed = weigh(retrieved.asked, retrieved.encoding, readable, today, wish.judge)
+        with notes.tier("context"):
+            context = assemble(
+                retrieved.asked,
+                retrieved.found,
+                weighed.pool,
+                budget_tokens=notes.admitted.workflow.evidence_tokens,
+                open_chain=self._parts.open_chain,
+                redact_types=() if self._stays_here(wish) else None,
+                history=history,
+            )
         return weighed, context
 
     def _prompt(self, workflow: Workflow, wish: Wish) -> Prompt:

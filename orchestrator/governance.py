@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
         credentials=lambda name: secrets.has(name, ASK.name),
         config=GatewayConfig(limits=read_limits(limits) if limits else ()),
     )
+    await asyncio.to_thread(governance.usage.expire, datetime.now(UTC))  # what processes that died had reserved
     try:
         yield gateway
     finally:

@@ -164,6 +164,7 @@ class Interaction:
                 ends=notes.ends,
                 budget=notes.budget,
                 number_from=notes.next_attempt,
+                before_send=notes.keep,
             )
             notes.attempted(produced.attempts, _output(produced))
         notes.flag(*produced.flags)

@@ -17,11 +17,11 @@ from ingest.errors import GroundwireError
 from orchestrator.gateway.breaker import Breaker, BreakerConfig, BreakerState
 from orchestrator.gateway.calling import Caller, Ended, Order
 from orchestrator.gateway.concurrency import Slots
-from orchestrator.gateway.connections import Connections, ProviderFactory
+from orchestrator.gateway.connections import ConnectionKey, Connections, ProviderFactory, connection_key
 from orchestrator.gateway.limits import Limit
 from orchestrator.gateway.metering import Book, Meter
 from orchestrator.gateway.outcomes import Attempt, AttemptOutcome, NoOutput, NotProduced, Produced, Purpose, produced
-from orchestrator.gateway.port import ModelRequest, Turn
+from orchestrator.gateway.port import ModelRequest, Provider, Turn
 from orchestrator.gateway.prices import PriceTable
 from orchestrator.gateway.repair import repair_turns
 from orchestrator.gateway.retries import RetryConfig, wait_before_retry
@@ -45,10 +45,10 @@ ROTATED: Final = "credential_renewed"  # a key was turned down in mid-flight, an
 _DEGRADES: Final[frozenset[WhyNotRoute]] = frozenset(
     {"breaker_open", "context_full", "policy", "region", "invalid_before"}
 )
-# Ends that another model of the same provider would meet as well.
+# Ends that every model behind the same credential and address would meet as well.
 _OF_THE_CREDENTIAL: Final[frozenset[AttemptOutcome]] = frozenset({"spend_limit", "bad_credential"})
 # Ends in which a model gave what it gives for this prompt: asked again, it would give much the same.
-_ANSWERED: Final[frozenset[AttemptOutcome]] = frozenset({"end", "truncated", "refused"})
+_ANSWERED: Final[frozenset[AttemptOutcome]] = frozenset({"end", "truncated", "refused", "context_full"})
 _TELLING: Final[tuple[NoOutput, ...]] = ("over_budget", "over_quota", "context_full", "truncated", "refused")
 
 
@@ -126,9 +126,14 @@ class Gateway:
         return self._routes.named(route) is not None
 
     def stronger(self, demand: Demand, level: int) -> bool:
-        """Whether a route above this level may be asked, as far as it can be said before the prompt is measured."""
+        """Whether a route above this level may be asked, as far as it can be said before the prompt is measured.
+
+        A model that has answered in this run was asked already, for a second opinion or before it was given up.
+        """
+        answered = {(provider, model) for _, provider, model in self._answered.get(demand.run_id, ())}
+        asked_before = [one.name for one in self._routes.routes if (one.provider, one.model) in answered]
         above = replace(demand, above_level=level)
-        return bool(self._plan(above, 0, 0, ()).candidates)
+        return bool(self._plan(above, 0, 0, asked_before).candidates)
 
     async def produce(
         self,
@@ -164,6 +169,7 @@ class Gateway:
         ends: float,
         budget: Decimal | None = None,
         number_from: int = 1,
+        before_send: BeforeSend | None = None,
     ) -> Produced | NotProduced:
         """The one repair turn: the model that wrote the output is told what is wrong with it; else as `produce`."""
         turns = repair_turns(invalid, errors)
@@ -176,7 +182,7 @@ class Gateway:
             budget=budget,
             prompted=invalid.prompted,
         )
-        return await self._try_all(order, _request(invalid.prompted, turns), key, None)
+        return await self._try_all(order, _request(invalid.prompted, turns), key, before_send)
 
     def until(self, seconds: float) -> float:
         """The moment of the gateway's clock that is so many seconds away."""
@@ -202,9 +208,9 @@ class Gateway:
         attempts = await self._skipped(order, plan)
         flags: dict[str, None] = {}
         ends: list[NoOutput] = []
-        turned_down: set[tuple[str, str | None]] = set()  # credentials that are of no use now, by provider
+        turned_down: set[ConnectionKey] = set()  # whose credentials are of no use now
         for candidate in plan.candidates:
-            if (candidate.route.provider, candidate.route.credential) in turned_down:
+            if connection_key(candidate.route) in turned_down:
                 continue
             ended = await self._try_route(order, candidate, request, attempts, flags)
             if ended.attempt is not None and ended.attempt.outcome in _ANSWERED:
@@ -217,7 +223,7 @@ class Gateway:
             if ended.reason == "deadline":
                 break
             if ended.attempt is not None and ended.attempt.outcome in _OF_THE_CREDENTIAL:
-                turned_down.add((candidate.route.provider, candidate.route.credential))
+                turned_down.add(connection_key(candidate.route))
         if self._around.clock() >= order.ends:
             ends.append("deadline")
         return NotProduced(
@@ -246,39 +252,37 @@ class Gateway:
     ) -> Ended:
         """One route, with its retries."""
         route = candidate.route
-        try:
-            provider = await self._connections.provider(route)
-        except GroundwireError as error:
-            attempt = await self._caller.not_sent(order, route, len(attempts), "bad_credential", error.code)
-            attempts.append(attempt)
-            return Ended(attempt=attempt)
         price = self._prices.price(route.provider, route.model) if route.costs else None
-        tried, renewed = 0, False
+        most = min(request.max_output_tokens, route.max_output_tokens)
+        asked = replace(request, model=route.model, max_output_tokens=most)
+        tried, turned_down, ended = 0, None, Ended()
         while True:
-            left = order.ends - self._around.clock()
-            if left <= 0:
+            try:
+                provider = await self._opened(order, route, turned_down)
+            except TimeoutError:
                 return Ended(reason="deadline")
-            asked = replace(
-                request, model=route.model, max_output_tokens=min(request.max_output_tokens, route.max_output_tokens)
-            )
-            ended = await self._caller.call(
-                order, route, provider, asked, self._breaker(route), price, self._prices.version, len(attempts)
-            )
+            except GroundwireError as error:
+                if turned_down is not None:
+                    return ended
+                attempt = await self._caller.not_sent(order, route, len(attempts), "bad_credential", error.code)
+                attempts.append(attempt)
+                return Ended(attempt=attempt)
+            async with self._connections.used(provider):
+                ended = await self._caller.call(
+                    order, route, provider, asked, self._breaker(route), price, self._prices.version, len(attempts)
+                )
             tried += 1
             if ended.attempt is not None:
                 attempts.append(ended.attempt)
             if ended.reply is not None or ended.attempt is None:
-                if renewed and ended.reply is not None:
+                if turned_down is not None and ended.reply is not None:
                     flags[ROTATED] = None
                 return ended
             outcome = ended.attempt.outcome
             if outcome == "bad_request":
                 flags[REJECTED] = None
-            if outcome == "bad_credential" and not renewed:
-                try:
-                    provider, renewed = await self._connections.fresh(route, provider), True
-                except GroundwireError:
-                    return ended
+            if outcome == "bad_credential" and turned_down is None:
+                turned_down = provider
                 continue
             wait = wait_before_retry(
                 outcome,
@@ -292,6 +296,14 @@ class Gateway:
             if wait is None:
                 return ended
             await self._around.sleep(wait)
+
+    async def _opened(self, order: Order, route: ModelRoute, turned_down: Provider | None) -> Provider:
+        """The provider of the route, another one than that which was turned down; TimeoutError when time is up."""
+        left = order.ends - self._around.clock()
+        if left <= 0:
+            raise TimeoutError
+        async with asyncio.timeout(left):
+            return await self._connections.provider(route, turned_down)
 
     def _plan(self, demand: Demand, prompt: int, output: int, asked_before: Sequence[str]) -> Plan:
         now = self._around.clock()
