@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +54,7 @@ class ModelHouse:
     llama: OpenAiDouble
     settings: Settings
     run: Callable[[Awaitable[Any]], Any]
+    close: Callable[[], None]  # so that another process or app can own the home; the doubles go on
     asked: int = 0
 
     def calm(self, claude: Mode = "good", llama: Mode = "good") -> None:
@@ -140,11 +141,17 @@ def model_house(
         secrets = {"anthropic": claude.key, "own": llama.key}
         made = Settings(home=folder / "home", workers=1, routes_file=file, secrets=secrets, **settings)
         with asyncio.Runner() as runner:
-            opening = open_services(made)
-            services = runner.run(opening.__aenter__())
+            stack = AsyncExitStack()
+            services = runner.run(stack.enter_async_context(open_services(made)))
+
+            def close() -> None:
+                runner.run(stack.aclose())
+
             try:
                 services.gateway._around = replace(services.gateway._around, sleep=_at_once)
                 runner.run(services.ingest_records(records, "default", "ann"))
-                yield ModelHouse(services=services, claude=claude, llama=llama, settings=made, run=runner.run)
+                yield ModelHouse(
+                    services=services, claude=claude, llama=llama, settings=made, run=runner.run, close=close
+                )
             finally:
-                runner.run(opening.__aexit__(None, None, None))
+                close()
