@@ -15,8 +15,11 @@ from api.cli.options import local_user, make_principal, run
 from api.http import make_app
 from api.keys import OWNER_ROLES, KeyRing, load_keys, make_first_key
 from ingest.errors import BadInput
+from orchestrator.governance import allowed_hosts
+from orchestrator.network import enforce
 from orchestrator.services import open_services
 from orchestrator.settings import Settings
+from orchestrator.telemetry.logs import configure_logs
 from retrieval.access import Principal
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -28,14 +31,19 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
 
 
 async def _serve(settings: Settings, callers: KeyRing | Principal, *, as_json: bool) -> None:
+    configure_logs(settings.log_format, settings.log_level.upper())
     async with open_services(settings) as services:
+        if settings.network_guard:  # after the start, when a model may have been fetched from its hub
+            guard = enforce(allowed_hosts(settings, services.gateway.usable))
+            services.metrics.count_refusals(lambda: sum(guard.refused.values()))
         app = make_app(nullcontext(services), settings, callers)
         listener = _listen(settings)
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         print(json.dumps({"url": url}) if as_json else f"Serving {settings.home} on {url}", flush=True)  # noqa: T201
         gc.freeze()  # what was made to start up stays: the collector need not walk it while questions are answered
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+        # its own log settings would print the texts of exceptions
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         await uvicorn.Server(config).serve(sockets=[listener])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.gateway.gateway import Gateway
     from orchestrator.gateway.routes import Demand, ModelRoute
     from orchestrator.kept_answers import KeptAnswers
+    from orchestrator.network import AllowList
     from orchestrator.policy.engine import CedarPolicy
     from orchestrator.prompts.promotion import PromotionRecord
     from orchestrator.prompts.registry import PromptRegistry
@@ -113,16 +114,15 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
     from orchestrator.gateway.gateway import Gateway, GatewayConfig
     from orchestrator.gateway.limits import read_limits
     from orchestrator.gateway.prices import DEFAULT_PRICES, read_prices
-    from orchestrator.gateway.providers.opening import provider_factory, route_urls
+    from orchestrator.gateway.providers.opening import provider_factory
     from orchestrator.gateway.routes import DEFAULT_ROUTES, read_routes
-    from orchestrator.network import allow_list
 
     prices = read_prices(_own_file(settings.prices_file, settings.home / "prices.yaml") or DEFAULT_PRICES)
     routes = read_routes(prices, _own_file(settings.routes_file, settings.home / "routes.yaml") or DEFAULT_ROUTES)
     limits = _own_file(settings.limits_file, settings.home / "limits.yaml")
     secrets = open_secrets(settings)
     usable = [one for one in routes.routes if one.credential is None or secrets.has(one.credential, ASK.name)]
-    allowed = allow_list([*route_urls(usable), *settings.allowed_hosts], local_hosts=settings.local_hosts)
+    allowed = allowed_hosts(settings, usable)
     gateway = Gateway(
         routes,
         prices,
@@ -137,6 +137,22 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
         yield gateway
     finally:
         await gateway.close()
+
+
+def allowed_hosts(settings: Settings, routes: Iterable[ModelRoute]) -> AllowList:
+    """The hosts that the process has to talk to: those of its models and services, and what the settings add."""
+    from orchestrator.gateway.providers.opening import route_urls
+    from orchestrator.network import allow_list
+
+    named = (
+        settings.database_url,
+        settings.qdrant_url,
+        settings.trace_endpoint,
+        settings.vault_url,
+        settings.azure_vault_url,
+    )
+    urls = [*route_urls(routes), *settings.allowed_hosts, *(url for url in named if url is not None)]
+    return allow_list(urls, local_hosts=settings.local_hosts)
 
 
 def open_secrets(settings: Settings) -> Secrets:

@@ -7,7 +7,7 @@ never a person, a tenant or a text. What is not a short word, or is one too many
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -95,9 +95,9 @@ class Metrics:
         """How long the record is."""
         self._head.set(head_seq)
 
-    def set_refused_connections(self, count: int) -> None:
-        """As `network.ProcessGuard.refused` counts them."""
-        self._refused.set(count)
+    def count_refusals(self, count: Callable[[], int]) -> None:
+        """Where the number of refused connections comes from, as `network.ProcessGuard.refused` counts them."""
+        self._refused.set_function(count)
 
     def render(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""

@@ -65,7 +65,7 @@ def test_states_are_set_and_not_added_up() -> None:
     metrics.set_queue("review", 5)
     metrics.set_queue("review", 2)
     metrics.set_audit(head_seq=12)
-    metrics.set_refused_connections(3)
+    metrics.count_refusals(lambda: 3)
     states = [
         value(metrics, "breaker_state", route="anthropic/claude-haiku-5-5", state=one)
         for one in ("closed", "half_open", "open")
