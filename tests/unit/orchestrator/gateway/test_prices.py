@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,7 +74,9 @@ def test_a_batch_costs_its_share() -> None:
 
 def test_a_cost_is_rounded_up_to_billionths() -> None:
     """A token of a ten-thousandth of a dollar a million costs a billionth, not nothing."""
-    rates = dict.fromkeys(("input", "output", "cache_read", "cache_write", "cache_write_long"), Decimal("0.0001"))
+    rates: dict[str, Any] = dict.fromkeys(
+        ("input", "output", "cache_read", "cache_write", "cache_write_long"), Decimal("0.0001")
+    )
     cheap = Price(provider="p", model="m", bands=(Band(**rates),))
     assert cheap.cost(TokenUsage(input=1)) == cheap.most(1, 0) == BILLIONTH
 
