@@ -6,8 +6,9 @@ most of their words. Which of the two is right is for people to say; that there 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from ingest.terms import terms
@@ -20,6 +21,7 @@ from orchestrator.support.units import BARE
 from orchestrator.support.values import Values, read_values
 
 ConflictKind = Literal["value", "date", "negation"]
+Words = Callable[[str], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +48,28 @@ def disagreements(
     """For each chosen sentence the best one of another document that contradicts it, where there is one."""
     config = config or ConflictConfig()
     others = [pool.sentences[index] for index in pool.order[: config.most_sentences]]
+    words = cache(_words)  # each sentence meets every other one; nothing of it outlives this question
     found: list[Disagreement] = []
     for sentence in chosen:
         for other in others:
             if other.passage.document_id == sentence.passage.document_id:
                 continue
-            kind = conflict(sentence.text, other.text, config)
+            kind = conflict(sentence.text, other.text, config, words)
             if kind is not None:
                 found.append(Disagreement(chosen=sentence, other=other, kind=kind))
                 break
     return tuple(found)
 
 
-def conflict(one: str, other: str, config: ConflictConfig | None = None) -> ConflictKind | None:
-    """How two sentences contradict each other; None where they do not, or are about different things."""
+def conflict(
+    one: str, other: str, config: ConflictConfig | None = None, words: Words | None = None
+) -> ConflictKind | None:
+    """How two sentences contradict each other; None where they do not, or are about different things.
+
+    `words` reads the words of a sentence, for callers that remember them.
+    """
     config = config or ConflictConfig()
-    if not _about_the_same(one, other, config):
+    if not _about_the_same(one, other, config, words or _words):
         return None
     mine, theirs = read_values(one), read_values(other)
     if _other_dates(mine.dates, theirs.dates):
@@ -72,9 +80,9 @@ def conflict(one: str, other: str, config: ConflictConfig | None = None) -> Conf
     return "negation" if negation_differs(left, [right]) or negation_differs(right, [left]) else None
 
 
-def _about_the_same(one: str, other: str, config: ConflictConfig) -> bool:
+def _about_the_same(one: str, other: str, config: ConflictConfig, words: Words) -> bool:
     """Most words in common, and no name on both sides that the other side does not have."""
-    left, right = _words(one), _words(other)
+    left, right = words(one), words(other)
     shared = len(left & right)
     if shared < config.shared or shared < config.alike * len(left | right):
         return False

@@ -33,7 +33,7 @@ class Excerpt:
 
 def estimated_tokens(text: str) -> int:
     """About how many tokens a model sees in `text`; every character beyond Latin script counts as one."""
-    wide = sum(character > "\u02ff" for character in text)
+    wide = 0 if text.isascii() else sum(character > "\u02ff" for character in text)
     return int(wide + (len(text) - wide) / CHARACTERS_A_TOKEN) + 1
 
 
