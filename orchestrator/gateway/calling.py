@@ -114,7 +114,8 @@ class Caller:
         try:
             reply = await provider.complete(request, timeout_s=order.ends - began)
         except ProviderFailure as failure:
-            return self._failed(_ended(started, failure.kind, self._around.clock() - began), failure)
+            attempt = _ended(started, failure.kind, self._around.clock() - began)
+            return self._failed(replace(attempt, detail=failure.detail or None), failure)
         attempt = replace(
             started,
             outcome=reply.stop,
@@ -153,16 +154,24 @@ class Caller:
         return await self._sent(order, route, provider, request, price, reserve, permit)
 
     async def _reserved(self, order: Order, reserve: Reserve) -> Refusal | Literal["deadline"] | None:
-        """Put aside what the call may use. Nothing was sent when this is cut short, so it is given back."""
+        """Put aside what the call may use. Nothing is sent when this is cut short, so it is given back."""
         try:
             async with asyncio.timeout(max(0.0, order.ends - self._around.clock())):
-                return await self._meter.reserve(reserve)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            unsent = replace(reserve.attempt, outcome="cancelled", cost=_NOTHING, estimated=False)
-            self._meter.settle_later(Settle(demand=order.demand, attempt=unsent, reserved=reserve))
-            if isinstance(error, asyncio.CancelledError):
-                raise
+                refusal = await self._meter.reserve(reserve)
+        except TimeoutError:
+            self._give_back(order, reserve)
             return "deadline"
+        except asyncio.CancelledError:
+            self._give_back(order, reserve)
+            raise
+        if refusal is None and self._around.clock() >= order.ends:
+            self._give_back(order, reserve)
+            return "deadline"
+        return refusal
+
+    def _give_back(self, order: Order, reserve: Reserve) -> None:
+        unsent = replace(reserve.attempt, outcome="cancelled", cost=_NOTHING, estimated=False)
+        self._meter.settle_later(Settle(demand=order.demand, attempt=unsent, reserved=reserve))
 
     async def _sent(
         self,
