@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import logging
 import socket
 import sys
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 
 from api.cli.options import local_user, make_principal, run
 from api.http import make_app
 from api.keys import OWNER_ROLES, KeyRing, load_keys, make_first_key
-from ingest.errors import BadInput
-from orchestrator.governance import allowed_hosts
+from ingest.errors import BadInput, GroundwireError
+from orchestrator.governance import Governance, allowed_hosts
 from orchestrator.network import enforce
+from orchestrator.retention import expire
 from orchestrator.services import open_services
 from orchestrator.settings import Settings
 from orchestrator.telemetry.logs import configure_logs
 from retrieval.access import Principal
 
+logger = logging.getLogger(__name__)
+
+DAY_S: Final = 86_400.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -44,7 +52,21 @@ async def _serve(settings: Settings, callers: KeyRing | Principal, *, as_json: b
         gc.freeze()  # what was made to start up stays: the collector need not walk it while questions are answered
         # its own log settings would print the texts of exceptions
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        expiring = asyncio.create_task(_expire_daily(services.governance))
+        try:
+            await uvicorn.Server(config).serve(sockets=[listener])
+        finally:
+            expiring.cancel()
+
+
+async def _expire_daily(governance: Governance) -> None:
+    """What may be kept no longer goes once a day, the first time at the start. A failure waits for the next day."""
+    while True:
+        try:
+            await asyncio.to_thread(expire, governance, datetime.now(UTC))
+        except GroundwireError as error:
+            logger.warning("nothing expired", extra={"code": error.code})
+        await asyncio.sleep(DAY_S)
 
 
 def _listen(settings: Settings) -> socket.socket:

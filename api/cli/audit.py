@@ -79,14 +79,38 @@ def erase(subject: str, yes: bool, tenant: str, home: Path | None, as_json: bool
     if not yes:
         cause = "Erasing cannot be undone."
         raise BadInput(subject, "not_confirmed", cause, "Give --yes to do it.")
-    with _custody(load_settings(home)) as custody:
-        done = custody.erase(tenant, subject)
+    from dataclasses import asdict
+
+    from orchestrator.governance import open_governance
+    from orchestrator.retention import erase
+
+    with open_governance(load_settings(home)) as governance:
+        done = erase(governance, tenant, subject)
     if as_json:
-        print_json({"subject": subject, "tenant": tenant, "keys": done.keys, "artefacts": done.artefacts})
-    elif done.keys:
-        click.echo(f"{subject} is erased: {done.artefacts} contents of the record, and all else under the same key.")
+        print_json({"subject": subject, "tenant": tenant, **asdict(done)})
+    elif done.nothing:
+        click.echo(f"Nothing is kept of {subject}.")
     else:
-        click.echo(f"Nothing is kept of {subject} under a key.")
+        left = f"{done.turns} turns of conversations and {done.kept_answers} kept answers"
+        click.echo(f"{subject} is erased: {done.contents} contents of {done.runs} runs, {left}.")
+
+
+@command.command("expire")
+@common
+def expire(home: Path | None, as_json: bool) -> None:
+    """Delete contents whose time is over, as the policies say for their class. The server does it once a day."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from orchestrator.governance import open_governance
+    from orchestrator.retention import expire
+
+    with open_governance(load_settings(home)) as governance:
+        done = expire(governance, datetime.now(UTC))
+    if as_json:
+        print_json(asdict(done))
+    else:
+        click.echo(f"{done.contents} contents of {done.runs} runs, {done.turns} turns, {done.kept_answers} answers.")
 
 
 @command.command("checkpoint")

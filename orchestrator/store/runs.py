@@ -18,6 +18,7 @@ from orchestrator.store.database import Connection, Database
 from orchestrator.store.tables import metadata
 
 UseKind = Literal["document", "prompt", "model", "policy", "code", "encoder", "screener", "rule", "calibration"]
+FORGOTTEN: Final = "(erased)"  # stands where the name of a person stood
 UNFINISHED: Final = "running"  # status of a run that has not ended; for good, where its process died
 
 _runs = sa.Table(
@@ -38,6 +39,8 @@ _runs = sa.Table(
     sa.Column("flags", sa.Text, nullable=False, server_default="[]"),  # JSON list
     sa.Column("recalled_at", sa.String(32)),
     sa.Column("recalled_because", sa.Text),
+    sa.Column("expired_at", sa.String(32)),  # when its contents were deleted, because their time was over
+    sa.Index("runs_by_retention", "classification", "expired_at", "started_at"),
     sa.Index("runs_by_person", "tenant", "subject", "started_at", "run_id"),
     sa.Index("runs_by_time", "tenant", "started_at", "run_id"),
 )
@@ -180,6 +183,28 @@ class RunStore:
                     Onward(run_id=row.run_id, receiver=row.receiver, at=datetime.fromisoformat(row.at)) for row in rows
                 ]
         return found
+
+    def forget(self, db: Connection, tenant: str, subject: str) -> int:
+        """Take a person's name off their runs; how many there were."""
+        query = sa.update(_runs).where(_runs.c.tenant == tenant, _runs.c.subject == subject)
+        return int(db.execute(query.values(subject=FORGOTTEN)).rowcount)
+
+    def due(self, classification: str | None, before: datetime, limit: int) -> list[tuple[str, str]]:
+        """(tenant, run id) of runs over data of this class, begun before, whose contents have not expired yet."""
+        query = (
+            sa.select(_runs.c.tenant, _runs.c.run_id)
+            .where(_runs.c.classification == classification if classification else _runs.c.classification.is_(None))
+            .where(_runs.c.expired_at.is_(None), _runs.c.started_at < before.isoformat())
+            .order_by(_runs.c.started_at)
+            .limit(limit)
+        )
+        with self._database.read() as db:
+            return [(row.tenant, row.run_id) for row in db.execute(query)]
+
+    def mark_expired(self, db: Connection, run_ids: Iterable[str], at: datetime) -> None:
+        """Note that the contents of these runs are gone."""
+        for some in _parts(sorted(run_ids)):
+            db.execute(sa.update(_runs).where(_runs.c.run_id.in_(some)).values(expired_at=at.isoformat()))
 
     def mark_recalled(self, db: Connection, run_ids: Iterable[str], at: datetime, because: str) -> None:
         """Mark runs as resting on something that was recalled; the first reason stays."""

@@ -100,7 +100,7 @@ def test_erasing_wants_to_be_confirmed(settings: Settings) -> None:
     assert isinstance(refused.exception, BadInput)
     assert refused.exception.code == "not_confirmed"
     done = json.loads(call(settings, "erase", "ann", "--yes", "--json").output)
-    assert (done["keys"], done["artefacts"]) == (1, 3)
+    assert (done["contents"], done["runs"]) == (3, 0)
     assert json.loads(call(settings, "verify", "--deep", "--json").output)["erased"] == 3
 
 

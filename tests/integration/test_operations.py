@@ -54,7 +54,7 @@ def _get(url: str) -> tuple[int, str]:
 
 
 def test_a_surprise_connection_of_the_server_fails(tmp_path: Path) -> None:
-    """What no setting names cannot be reached from within, by name or address; its own work goes on, and it counts."""
+    """What no setting names cannot be reached from within; its own work goes on, and its log holds no question."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", textwrap.dedent(STRAY), str(tmp_path / "home")]
     with subprocess.Popen(
@@ -77,3 +77,6 @@ def test_a_surprise_connection_of_the_server_fails(tmp_path: Path) -> None:
         finally:
             server.terminate()
             server.wait(timeout=20)
+            assert server.stderr is not None
+            log = server.stderr.read()
+    assert "canteen" not in log, log

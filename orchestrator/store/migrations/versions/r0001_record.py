@@ -147,9 +147,11 @@ def upgrade() -> None:
         sa.Column("flags", sa.Text(), server_default="[]", nullable=False),
         sa.Column("recalled_at", sa.String(length=32), nullable=True),
         sa.Column("recalled_because", sa.Text(), nullable=True),
+        sa.Column("expired_at", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("run_id"),
     )
     op.create_index("runs_by_person", "runs", ["tenant", "subject", "started_at", "run_id"], unique=False)
+    op.create_index("runs_by_retention", "runs", ["classification", "expired_at", "started_at"], unique=False)
     op.create_index("runs_by_time", "runs", ["tenant", "started_at", "run_id"], unique=False)
     op.create_table(
         "subject_keys",
