@@ -114,7 +114,8 @@ def plan_routes(
 def likely_cost(route: ModelRoute, prices: PriceTable, prompt_tokens: int, output_tokens: int) -> Decimal:
     """US dollars for a call that writes as much as it may; nothing is said of caches."""
     price = prices.price(route.provider, route.model) if route.costs else None
-    return price.cost(TokenUsage(input=prompt_tokens, output=output_tokens)) if price else _NOTHING
+    usage = TokenUsage(input=prompt_tokens, output=min(output_tokens, route.max_output_tokens))
+    return price.cost(usage) if price else _NOTHING
 
 
 _NOTHING: Final = Decimal(0)

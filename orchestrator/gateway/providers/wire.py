@@ -16,6 +16,7 @@ PROMPT_TOO_LONG: Final = "prompt_too_long"  # detail of a failure that is no fai
 USAGE_ESTIMATED: Final = "usage_estimated"  # detail of a reply whose usage the provider did not get to report
 
 MOST_CHARACTERS_PER_TOKEN: Final = 128  # a run of spaces; a server that sends more than was asked for is cut off
+_MOST_TOKENS: Final = 1_000_000_000  # that a server may tell of one call: what they cost fits the ledger's integers
 _BYTES_PER_TOKEN: Final = 4  # rule of thumb of both providers for English; other scripts have more bytes a letter
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:/@+-]{1,128}")  # as names of models and ids of requests are written too
 
@@ -85,7 +86,7 @@ def token_count(value: object, default: int | None = None) -> int:
     """A count of tokens as a server tells it, `default` where it tells none. Raises ValueError for what is no count."""
     if value is None and default is not None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_TOKENS:
         raise ValueError("what came back was no count of tokens")
     return value
 

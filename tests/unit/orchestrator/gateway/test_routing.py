@@ -223,3 +223,13 @@ def test_costs_count_before_latency_and_names_last() -> None:
     plan = planned(*routes)
     assert [one.route.name for one in plan.candidates] == ["b", "a", "c", "d"]
     assert [one.cost for one in plan.candidates] == [Decimal("0.0002")] * 3 + [Decimal("0.0018")]
+
+
+def test_a_cost_counts_no_more_output_than_the_model_writes() -> None:
+    """A dear model that is short may cost less than a cheap one that is long."""
+    short = some_route("short", model="dear", max_output_tokens=1)
+    plan = planned(short, some_route("long"), prompt=1, output=100)
+    assert [(one.route.name, one.cost) for one in plan.candidates] == [
+        ("short", Decimal("0.000018")),
+        ("long", Decimal("0.000101")),
+    ]

@@ -16,6 +16,7 @@ from orchestrator.gateway.providers.wire import (
     estimated_tokens,
     failure_kind,
     retry_after_s,
+    token_count,
     usable_key,
     word,
 )
@@ -123,3 +124,11 @@ def test_a_key_with_something_else_in_it_is_refused_unseen(key: str) -> None:
 def test_only_a_machines_word_is_kept_of_an_error(value: object, kept: str) -> None:
     """Sentences may repeat the prompt, so they are dropped."""
     assert word(value) == kept
+
+
+def test_a_count_of_tokens_is_one_that_the_ledger_can_hold() -> None:
+    """A server may tell any number; what no call can have used is no count, else it would fail others' entries too."""
+    assert [token_count(0), token_count(10**9), token_count(None, 7)] == [0, 10**9, 7]
+    for told in (-1, 10**9 + 1, 10**30, 1.5, "1", True, None):
+        with pytest.raises(ValueError, match="no count of tokens"):
+            token_count(told)
