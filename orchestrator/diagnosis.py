@@ -5,10 +5,17 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ingest.errors import GroundwireError
+from orchestrator.governance import allowed_hosts, model_files, open_secrets
 from orchestrator.services import Services, open_services
 from orchestrator.settings import Settings
+from orchestrator.workflows import WORKFLOWS
+
+if TYPE_CHECKING:
+    from orchestrator.gateway.startup import RouteFinding
+    from orchestrator.governance import Governance
 
 LOW_DISK_BYTES = 1_000_000_000  # about what 50,000 chunks with their vectors take
 
@@ -29,6 +36,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     try:
         async with open_services(settings) as services:
             findings += await _parts(services)
+            findings += [*_models(settings), *_governance(services.governance)]
     except GroundwireError as error:
         findings.append(Finding(check=error.code, state="failed", detail=error.cause, next_step=error.next_step))
     return [*findings, *_optionals()]
@@ -59,6 +67,58 @@ async def _parts(services: Services) -> list[Finding]:
             next_step="" if agree else "Run `groundwire reindex`.",
         ),
         _screening(services),
+    ]
+
+
+def _models(settings: Settings) -> list[Finding]:
+    """One line for each model route: whether a call of it can succeed, as far as that is known with no network."""
+    from orchestrator.egress.contracts import CONTRACTS
+    from orchestrator.gateway.providers.opening import ANTHROPIC
+    from orchestrator.gateway.providers.structured_output import check_schema
+    from orchestrator.gateway.startup import check_routes
+
+    routes, prices = model_files(settings)
+    found = check_routes(
+        routes.routes,
+        prices=prices,
+        secrets=open_secrets(settings),
+        workflows=[*WORKFLOWS],
+        allowed=allowed_hosts(settings, routes.routes),
+        default_urls={"anthropic": ANTHROPIC},
+        schemas={name: contract.schema for name, contract in CONTRACTS.items()},
+        check_schema=check_schema,
+    )
+    wrong = {one.place: one for one in found if one.severity == "error"}
+    return [_route(f"route {route.name}", wrong.get(f"route {route.name}")) for route in routes.routes]
+
+
+def _route(place: str, wrong: RouteFinding | None) -> Finding:
+    if wrong is None:
+        return Finding(check=place, state="ok", detail="ready")
+    without_key = wrong.code == "missing_secret"  # nobody has to have every key
+    state = "missing" if without_key else "failed"
+    return Finding(check=place, state=state, detail=wrong.reason, next_step=wrong.next_step)
+
+
+def _governance(governance: Governance) -> list[Finding]:
+    from orchestrator.audit.verification import verify
+    from orchestrator.policy.cases import check, read_cases
+
+    custody = governance.custody
+    record = verify(custody.database, custody.keys, witness=custody.config.witness)
+    step = "" if record.ok else "Run `groundwire audit verify`, and keep the home as it is."
+    policies = check(governance.policy, read_cases(governance.policy.files.folder))
+    tests = f"{len(policies.outcomes)} tests, version {governance.policy.version[:12]}"
+    return [
+        Finding(
+            check="record", state="ok" if record.ok else "failed", detail=f"{record.events} events", next_step=step
+        ),
+        Finding(
+            check="policies",
+            state="ok" if policies.passed else "failed",
+            detail=tests,
+            next_step="" if policies.passed else "Run `groundwire policies check`.",
+        ),
     ]
 
 

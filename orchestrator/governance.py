@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.audit.custody import Custody
     from orchestrator.conversations import Conversations
     from orchestrator.gateway.gateway import Gateway
-    from orchestrator.gateway.routes import Demand, ModelRoute
+    from orchestrator.gateway.prices import PriceTable
+    from orchestrator.gateway.routes import Demand, ModelRoute, Routes
     from orchestrator.kept_answers import KeptAnswers
     from orchestrator.network import AllowList
     from orchestrator.policy.engine import CedarPolicy
@@ -113,12 +114,9 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
     """
     from orchestrator.gateway.gateway import Gateway, GatewayConfig
     from orchestrator.gateway.limits import read_limits
-    from orchestrator.gateway.prices import DEFAULT_PRICES, read_prices
     from orchestrator.gateway.providers.opening import provider_factory
-    from orchestrator.gateway.routes import DEFAULT_ROUTES, read_routes
 
-    prices = read_prices(_own_file(settings.prices_file, settings.home / "prices.yaml") or DEFAULT_PRICES)
-    routes = read_routes(prices, _own_file(settings.routes_file, settings.home / "routes.yaml") or DEFAULT_ROUTES)
+    routes, prices = model_files(settings)
     limits = _own_file(settings.limits_file, settings.home / "limits.yaml")
     secrets = open_secrets(settings)
     usable = [one for one in routes.routes if one.credential is None or secrets.has(one.credential, ASK.name)]
@@ -137,6 +135,15 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
         yield gateway
     finally:
         await gateway.close()
+
+
+def model_files(settings: Settings) -> tuple[Routes, PriceTable]:
+    """The routes and prices of the settings; raises BadInput for a file that cannot be used."""
+    from orchestrator.gateway.prices import DEFAULT_PRICES, read_prices
+    from orchestrator.gateway.routes import DEFAULT_ROUTES, read_routes
+
+    prices = read_prices(_own_file(settings.prices_file, settings.home / "prices.yaml") or DEFAULT_PRICES)
+    return read_routes(prices, _own_file(settings.routes_file, settings.home / "routes.yaml") or DEFAULT_ROUTES), prices
 
 
 def allowed_hosts(settings: Settings, routes: Iterable[ModelRoute]) -> AllowList:

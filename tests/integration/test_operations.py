@@ -1,14 +1,25 @@
-"""A server process as operators run it: its log, and the hosts that it may talk to."""
+"""What operators rely on: a server's log, the hosts that it may talk to, and what `doctor` tells."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import urllib.request
+from contextlib import closing
 from pathlib import Path
+
+import yaml
+
+from orchestrator.diagnosis import diagnose
+from orchestrator.policy.files import SHIPPED
+from orchestrator.settings import Settings
+from tests.doubles.encoder import HashEncoder
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,3 +91,27 @@ def test_a_surprise_connection_of_the_server_fails(tmp_path: Path) -> None:
             assert server.stderr is not None
             log = server.stderr.read()
     assert "canteen" not in log, log
+
+
+def test_doctor_tells_of_models_record_and_policies(hash_encoder: HashEncoder, tmp_path: Path) -> None:
+    """A route without its key is missing, with it ready; an altered record and a failing policy test are failures."""
+    home = tmp_path / "home"
+
+    def states(**settings: object) -> dict[str, str]:
+        found = asyncio.run(diagnose(Settings(home=home, workers=1, **settings)))  # type: ignore[arg-type]
+        return {one.check: one.state for one in found}
+
+    before = states()
+    assert (before["route extractive"], before["route claude-haiku"]) == ("ok", "missing")
+    assert (before["record"], before["policies"]) == ("ok", "ok")
+    assert states(secrets={"anthropic": "key"})["route claude-haiku"] == "ok"
+    own = tmp_path / "policies"
+    shutil.copytree(SHIPPED, own)
+    cases = yaml.safe_load((own / "tests.yaml").read_text("utf-8"))
+    cases["cases"][0]["expect"] = "deny" if cases["cases"][0]["expect"] == "allow" else "allow"
+    cases["cases"][0].pop("by", None)
+    (own / "tests.yaml").write_text(yaml.safe_dump(cases), "utf-8")
+    assert states(policies_folder=own)["policies"] == "failed"
+    with closing(sqlite3.connect(home / "record.db")) as db, db:
+        db.execute("UPDATE audit_events SET kind = 'routed' WHERE seq = 1")
+    assert states()["record"] == "failed"
