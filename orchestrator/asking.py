@@ -243,8 +243,9 @@ class Asker:
         )
         with notes.tier("routing"):
             answer = self._presented(await self._made(notes, retrieved, weighed, concluded), notes)
-        await self._finish(notes, retrieved, weighed, context, concluded, answer, wish, key)
-        return answer
+        with notes.tier("record"):
+            await self._finish(notes, retrieved, weighed, context, concluded, answer, wish, key)
+        return answer.model_copy(update={"timings_ms": notes.timings_ms()})
 
     def _context(
         self, notes: RunNotes, retrieved: Retrieved, wish: Wish, history: History | None
@@ -349,7 +350,6 @@ class Asker:
                     for one, other in zip(answer.conflicts, contrary, strict=True)
                 ),
                 "flags": tuple(flags),
-                "timings_ms": notes.timings_ms(),
             }
         )
 
