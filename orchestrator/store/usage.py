@@ -108,6 +108,9 @@ class UsageStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Made once: it takes longer than to execute them, and every call of a model does so twice.
+        self._put_balances = self._upsert(_balances, "owner", "period")
+        self._put_attempts = self._upsert(_attempts, "id")
 
     def book(self, entries: Sequence[Entry]) -> Sequence[Refusal | None]:
         """Reserve and settle in one transaction, as `orchestrator.gateway.bookkeeping.book` decides.
@@ -207,11 +210,11 @@ class UsageStore:
             for (o, p), b in balances.items()
         ]
         if rows:
-            db.execute(self._upsert(_balances, "owner", "period"), rows)
+            db.execute(self._put_balances, rows)
 
     def _write_attempts(self, db: Connection, rows: list[dict[str, Any]]) -> None:
         if rows:
-            db.execute(self._upsert(_attempts, "id"), rows)
+            db.execute(self._put_attempts, rows)
 
     def _upsert(self, table: sa.Table, *key: str) -> Any:
         statement = self._insert(table)
