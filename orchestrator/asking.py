@@ -34,7 +34,7 @@ from orchestrator.run_facts import (
     retrieved_facts,
     started_facts,
 )
-from orchestrator.run_notes import RunNotes, now
+from orchestrator.run_notes import KEPT, RunNotes, now
 from orchestrator.runs.replay import Replay, compare, recorded_inputs
 from orchestrator.store.runs import Use
 from orchestrator.weighing import Weighed, weigh
@@ -60,7 +60,6 @@ if TYPE_CHECKING:
 LOW_INTEGRITY: Final = "low_integrity_source"  # a claim rests on text that outsiders could write
 CLAIMS_DROPPED: Final = "claims_dropped"  # a quote was not found, or does not carry its claim
 FOLLOW_UP: Final = "question_completed"  # `Answer.asked` is what was asked
-KEPT: Final = "kept_answer"  # given before to the same asker over the same evidence, and verified again now
 CONFLICT: Final = "sources_disagree"  # see `Answer.conflicts`
 KEPT_BACK: Final = "personal_data_kept_back"  # placeholders stand for what the reader's roles do not open
 DETECTOR_FAILED: Final = "personal_data_unchecked"  # a detector failed: what it should have seen is withheld
@@ -281,6 +280,7 @@ class Asker:
             route=wish.model,
             policy=notes.admitted.decision.version,
             workflow=notes.admitted.workflow.version,
+            risk=wish.risk,
             history=history.text if history else "",
         )
 

@@ -102,12 +102,13 @@ def answer_key(
     route: str,
     policy: str,
     workflow: str,
+    risk: str = "low",
     history: str = "",
 ) -> AnswerKey:
     """The key of the answer to a question over the evidence that was found for it within the scope.
 
-    `prompt` is the content hash of the prompt, `policy` and `workflow` are versions, `history` is what the model is
-    told of the conversation before. Any other value of any of them gives another key.
+    `prompt` is the content hash of the prompt, `policy` and `workflow` are versions, `risk` is that of the run, and
+    `history` is what the model is told of the conversation before. Any other value of any of them gives another key.
     """
     subject = scope.principal.subject
     parts = {
@@ -122,7 +123,7 @@ def answer_key(
         "question": _normal(question),
         "history": history,
         "evidence": [_fingerprint(hit) for hit in found],
-        "made_by": {"prompt": prompt, "route": route, "policy": policy, "workflow": workflow},
+        "made_by": {"prompt": prompt, "route": route, "policy": policy, "workflow": workflow, "risk": risk},
     }
     documents = {(hit.passage.document_id, hit.passage.version) for hit in found}
     return AnswerKey(hash=_sha256(parts), tenant=scope.tenant, subject=subject, evidence=tuple(sorted(documents)))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from orchestrator.contract import Usage
 from orchestrator.store.runs import RunRow, RunStore, Use
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from orchestrator.store.database import Connection
     from orchestrator.telemetry.metrics import Metrics, Outcome
     from orchestrator.telemetry.tracing import Scope, Tracing
+
+KEPT: Final = "kept_answer"  # given before to the same asker over the same evidence, and verified again now
 
 
 class RunNotes:
@@ -99,7 +101,7 @@ class RunNotes:
             tenant=row.tenant,
             workflow=row.workflow,
             route=row.route,
-            good=row.status == "answered",
+            good=row.status == "answered" and KEPT not in row.flags,  # one that is given again cost no call
             at=now(),
         )
 
@@ -165,7 +167,7 @@ class RunNotes:
             tiers=self.tiers,
             attempts=self.attempts,
             repairs=sum(attempt.purpose == "repair" for attempt in self.attempts),
-            kept="kept_answer" in row.flags,
+            kept=KEPT in row.flags,
         )
 
     def _writes(self) -> list[Write]:

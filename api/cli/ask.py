@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 NO_ANSWER: Final = "No answer: what you may read does not carry this question."
+NO_OUTPUT: Final = "No answer: no model gave an output. `groundwire runs show` tells why."
 
 
 @click.command("ask")
@@ -68,9 +69,8 @@ def _show(answer: Answer) -> None:
 
     out = Console()
     if answer.status != "answered":
-        waits = answer.status == "in_review"
-        said = f"No answer yet: it waits in the queue {answer.route.queue} for a person." if waits else NO_ANSWER
-        out.print(said)
+        waits = f"No answer yet: it waits in the queue {answer.route.queue} for a person."
+        out.print({"in_review": waits, "refused": NO_OUTPUT}.get(answer.status, NO_ANSWER))
         _show_flags(answer, out)
         return
     out.print(Text(answer.answer, style="bold"))

@@ -185,10 +185,11 @@ def test_only_an_answer_of_bounded_size_is_kept(database: Database) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{name: "another"} for name in (*MADE_BY, "history")] + [{"question": "Who approves TRIPS?"}, {"question": "Who?"}],
+    [{name: "another"} for name in (*MADE_BY, "risk", "history")]
+    + [{"question": "Who approves TRIPS?"}, {"question": "Who?"}],
 )
 def test_whatever_an_answer_came_from_is_in_its_key(change: dict[str, str]) -> None:
-    """Another prompt, route, policy, workflow, conversation or question has another key."""
+    """Another prompt, route, policy, workflow, risk, conversation or question has another key."""
     assert key(**change).hash != key().hash
 
 
