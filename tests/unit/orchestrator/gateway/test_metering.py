@@ -172,8 +172,8 @@ def test_a_failure_reaches_all_of_its_transaction_and_no_other() -> None:
         assert [str(one) for one in failed] == ["disk full", "disk full"]
         ledger.fails = None
         assert await meter.reserve(reserve("d")) is None
-        gc.collect()
 
     asyncio.run(scenario())
+    gc.collect()
     assert [entry.attempt.id for entry in ledger.entries] == ["d"]
     assert logged == []

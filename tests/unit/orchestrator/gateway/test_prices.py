@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,15 @@ def test_no_call_within_its_bounds_costs_more_than_the_most(
     assert price.cost(usage) <= most
     assert price.cost(usage, batch=True) <= most
     assert most == most.quantize(BILLIONTH)
+
+
+def test_the_most_covers_shorter_prompts_of_dearer_bands() -> None:
+    """Of a table in which long prompts are cheaper, each rate that is reachable counts, and no other."""
+    dear, cheap = HAIKU.bands[1], HAIKU.bands[0]
+    price = Price(provider="p", model="m", bands=(replace(dear, up_to=100), replace(cheap, up_to=None)))
+    assert price.most(101, 10) == Decimal("0.001210")
+    assert price.most(101, 10, cached_tokens=1_000) == Decimal("0.001715")
+    assert HAIKU.most(100, 10) == Decimal("0.000120")
 
 
 def test_the_shipped_prices_are_read() -> None:
