@@ -14,7 +14,7 @@ from orchestrator.egress.gate import FieldError
 from orchestrator.gateway.gateway import FALLBACK, REJECTED, ROTATED, GatewayConfig
 from orchestrator.gateway.limits import Limit
 from orchestrator.gateway.outcomes import NotProduced, Produced
-from orchestrator.gateway.port import ModelReply, ModelRequest, ProviderFailure, TokenUsage
+from orchestrator.gateway.port import ModelReply, ModelRequest, Provider, ProviderFailure, TokenUsage
 from orchestrator.gateway.routes import ModelRoute
 from orchestrator.gateway.sizes import prompt_size
 from orchestrator.store.database import open_database
@@ -222,6 +222,18 @@ def test_nothing_is_sent_when_the_time_was_up_before(store: UsageStore) -> None:
     stand = Stand(store, {"fast": Script(), "strong": Script()})
     outcome = asked(stand, seconds=0.0)
     assert (outcome.reason, outcome.attempts) == ("deadline", ())
+
+
+def test_opening_a_provider_takes_of_the_same_time(store: UsageStore) -> None:
+    """A source of secrets that hangs holds nobody beyond the deadline."""
+
+    class Hanging(Stand):
+        async def _open(self, route: ModelRoute) -> Provider:
+            await asyncio.Event().wait()
+            return await super()._open(route)
+
+    outcome = asked(Hanging(store, {"fast": Script(), "strong": Script()}), seconds=0.01)
+    assert outcome.attempts == ()
 
 
 def test_time_that_ends_while_money_is_put_aside_gives_it_back(store: UsageStore) -> None:

@@ -127,7 +127,8 @@ def test_wherever_a_call_is_cancelled_nothing_is_held(store: UsageStore, monkeyp
     monkeypatch.setattr(asyncio, "to_thread", in_turns)
 
     async def story(turns: int) -> tuple[list[str], bool]:
-        stand = Stand(store, {"fast": Script(otherwise=three_turns)}, NARROW)
+        opened_twice = [Script(otherwise=three_turns) for _ in range(2)]  # the first may be cancelled as well
+        stand = Stand(store, {"fast": opened_twice}, NARROW)
         task = asyncio.create_task(stand.produce(PROMPT))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -256,21 +257,23 @@ def test_two_hundred_at_once_have_one_row_for_each_attempt(store: UsageStore) ->
 
 
 def test_no_more_calls_than_slots(store: UsageStore) -> None:
-    """With three slots never more than three calls of forty are under way, and all of them are answered."""
+    """With three slots three calls of 39 are under way at once, never more, and all of them are answered."""
     under_way, highest = 0, 0
 
-    async def counting(_: ModelRequest) -> ModelReply:
-        nonlocal under_way, highest
-        under_way += 1
-        highest = max(highest, under_way)
-        await asyncio.sleep(0)
-        under_way -= 1
-        return reply()
-
     async def story() -> list[Any]:
+        three = asyncio.Barrier(3)
+
+        async def counting(_: ModelRequest) -> ModelReply:
+            nonlocal under_way, highest
+            under_way += 1
+            highest = max(highest, under_way)
+            await three.wait()
+            under_way -= 1
+            return reply()
+
         config = GatewayConfig(slot_wait_s=30.0)
         stand = Stand(store, {"fast": Script(otherwise=counting)}, replace(FAST, concurrency=3), config=config)
-        found = await asyncio.gather(*runs(stand, 40))
+        found = await asyncio.gather(*runs(stand, 39))
         await stand.gateway.close()
         return found
 
