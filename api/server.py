@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -52,21 +52,25 @@ async def _serve(settings: Settings, callers: KeyRing | Principal, *, as_json: b
         gc.freeze()  # what was made to start up stays: the collector need not walk it while questions are answered
         # its own log settings would print the texts of exceptions
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
-        expiring = asyncio.create_task(_expire_daily(services.governance))
+        over = asyncio.Event()
+        expiring = asyncio.create_task(_expire_daily(services.governance, over))
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:
-            expiring.cancel()
+            over.set()
+            await expiring
 
 
-async def _expire_daily(governance: Governance) -> None:
+async def _expire_daily(governance: Governance, over: asyncio.Event) -> None:
     """What may be kept no longer goes once a day, the first time at the start. A failure waits for the next day."""
-    while True:
+    while not over.is_set():
         try:
             await asyncio.to_thread(expire, governance, datetime.now(UTC))
-        except GroundwireError as error:
-            logger.warning("nothing expired", extra={"code": error.code})
-        await asyncio.sleep(DAY_S)
+        except Exception as error:  # noqa: BLE001 - the server goes on; the log tells of it
+            code = error.code if isinstance(error, GroundwireError) else type(error).__name__
+            logger.warning("nothing expired", extra={"code": code})
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), DAY_S)
 
 
 def _listen(settings: Settings) -> socket.socket:

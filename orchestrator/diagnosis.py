@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,16 +89,17 @@ def _models(settings: Settings) -> list[Finding]:
         schemas={name: contract.schema for name, contract in CONTRACTS.items()},
         check_schema=check_schema,
     )
-    wrong = {one.place: one for one in found if one.severity == "error"}
-    return [_route(f"route {route.name}", wrong.get(f"route {route.name}")) for route in routes.routes]
+    places = dict.fromkeys([*(f"route {route.name}" for route in routes.routes), *(one.place for one in found)])
+    return [_place(place, [one for one in found if one.place == place]) for place in places]
 
 
-def _route(place: str, wrong: RouteFinding | None) -> Finding:
-    if wrong is None:
+def _place(place: str, found: Sequence[RouteFinding]) -> Finding:
+    """The gravest that was found of a route or a contract: an error, a key that nobody has to have, a warning."""
+    if not found:
         return Finding(check=place, state="ok", detail="ready")
-    without_key = wrong.code == "missing_secret"  # nobody has to have every key
-    state = "missing" if without_key else "failed"
-    return Finding(check=place, state=state, detail=wrong.reason, next_step=wrong.next_step)
+    gravest = min(found, key=lambda one: (one.severity != "error", one.code == "missing_secret"))
+    state = "failed" if gravest.severity == "error" and gravest.code != "missing_secret" else "missing"
+    return Finding(check=place, state=state, detail=gravest.reason, next_step=gravest.next_step)
 
 
 def _governance(governance: Governance) -> list[Finding]:

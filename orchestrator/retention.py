@@ -12,9 +12,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from ingest.tags import Classification
+from orchestrator.store.audit import scrub
 
 if TYPE_CHECKING:
     from orchestrator.governance import Governance
+    from orchestrator.policy.decisions import RetentionRule
 
 BATCH: Final = 500  # runs whose contents go in one transaction, so that no asker waits long for the record
 
@@ -51,9 +53,8 @@ def expire(governance: Governance, now: datetime) -> Expired:
     stop anywhere, and goes on when it is called again.
     """
     runs = contents = 0
-    strictest = min((governance.policy.retention(level).days for level in Classification), default=0)
-    rules = {level.name: governance.policy.retention(level).days for level in Classification}
-    for name, days in [*rules.items(), (None, strictest)]:
+    rules = {level.name: _days(governance.policy.retention(level)) for level in Classification}
+    for name, days in [*rules.items(), (None, min(rules.values()))]:
         while due := governance.runs.due(name, now - timedelta(days=days), BATCH):
             for tenant, rows in groupby(sorted(due), key=itemgetter(0)):
                 ids = [run_id for _, run_id in rows]
@@ -66,13 +67,24 @@ def expire(governance: Governance, now: datetime) -> Expired:
     return Expired(runs=runs, contents=contents, turns=turns, kept_answers=kept)
 
 
+def _days(rule: RetentionRule) -> int:
+    """How long contents are kept; not at all where no more than facts may be."""
+    return 0 if rule.keeps == "facts" else rule.days
+
+
 def erase(governance: Governance, tenant: str, subject: str) -> Erased:
-    """Delete all that is kept of a person: contents of their runs, conversations, kept answers, and their name."""
+    """Delete all that is kept of a person: contents of their runs, conversations, kept answers, and their name.
+
+    A run of theirs that is under way at this moment may note them anew: erase again when it has ended. Changes of
+    prompts keep the name of who answers for them.
+    """
     done = governance.custody.erase(tenant, subject)
     with governance.database.write() as db:
-        return Erased(
+        erased = Erased(
             contents=done.artefacts,
             runs=governance.runs.forget(db, tenant, subject),
             turns=governance.conversations.erase(db, tenant, subject),
             kept_answers=governance.kept.erase(db, tenant, subject),
         )
+    scrub(governance.database)  # deleted rows leave bytes in the database's files
+    return erased

@@ -247,6 +247,13 @@ def expire_contents(db: Connection, tenant: str, run_id: str) -> int:
     return db.execute(sa.update(_artefacts).where(mine).values(sealed=None, key_id="")).rowcount
 
 
+# Tables that hold something of a person, of this and of other stores.
+_PERSONAL: Final = (
+    "subject_keys, audit_artefacts, runs, kept_answer_keys, kept_answers, kept_answer_sources, conversations, "
+    "conversation_turns"
+)
+
+
 def scrub(database: Database) -> None:
     """Take deleted bytes out of the database's own files, as far as it can.
 
@@ -261,7 +268,7 @@ def scrub(database: Database) -> None:
             return
         driver.autocommit = True
         try:
-            driver.execute("VACUUM subject_keys, audit_artefacts")
+            driver.execute(f"VACUUM {_PERSONAL}")
         finally:
             driver.autocommit = False
 

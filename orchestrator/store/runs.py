@@ -18,6 +18,8 @@ from orchestrator.store.database import Connection, Database
 from orchestrator.store.tables import metadata
 
 UseKind = Literal["document", "prompt", "model", "policy", "code", "encoder", "screener", "rule", "calibration"]
+# What a run's end does not write: its person may have been erased meanwhile.
+_BEGINNING: Final = frozenset({"run_id", "tenant", "subject", "workflow", "workflow_version", "started_at"})
 FORGOTTEN: Final = "(erased)"  # stands where the name of a person stood
 UNFINISHED: Final = "running"  # status of a run that has not ended; for good, where its process died
 
@@ -116,8 +118,8 @@ class RunStore:
 
     def finish(self, db: Connection, row: RunRow, uses: Sequence[Use], onward: Sequence[Onward] = ()) -> None:
         """Write how the run ended and what it used."""
-        values = _values(row)
-        db.execute(sa.update(_runs).where(_runs.c.run_id == values.pop("run_id")).values(values))
+        ends = {name: value for name, value in _values(row).items() if name not in _BEGINNING}
+        db.execute(sa.update(_runs).where(_runs.c.run_id == row.run_id).values(ends))
         kept = {(use.kind, use.id, use.version): use for use in sorted(uses, key=lambda use: use.cited)}
         if kept:
             db.execute(

@@ -77,6 +77,8 @@ def test_an_erased_person_is_named_nowhere(opened: Open, hash_encoder: HashEncod
         assert row is not None
         assert row.subject == FORGOTTEN
         assert holds(services)
+        files = [path.read_bytes() for path in (tmp_path / "home").glob("record.db*")]
+        assert not any(READER.subject.encode() in content for content in files)
 
     told(opened, work)
     left = everything(tmp_path / "home")
