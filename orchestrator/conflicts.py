@@ -98,7 +98,7 @@ def _other_quantities(one: Values, other: Values) -> bool:
     """Whether, of a unit that both name equally often, they have no value in common."""
     for dimension in {quantity.unit.dimension for quantity in one.quantities}:
         mine, theirs = _of(one, dimension), _of(other, dimension)
-        if len(mine) == len(theirs) and not any(same_quantity(a, b) for a in mine for b in theirs):
+        if mine and len(mine) == len(theirs) and not any(same_quantity(a, b) for a in mine for b in theirs):
             return True
     return False
 

@@ -40,6 +40,7 @@ def test_what_cannot_both_be_true_is_named(one: str, other: str, kind: str) -> N
         ("Hotels are paid up to EUR 175 a night.", "Meals are paid up to EUR 60 a day."),
         ("A return is free within 30 days of delivery.", "A return is free."),
         ("The meeting begins at 9:30 am on Monday.", "The meeting begins at 09:30 on Monday."),
+        ("One of the three vans is charged at night.", "One of the three vans is charged at noon."),
         ("", ""),
     ],
 )
