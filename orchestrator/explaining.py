@@ -73,32 +73,23 @@ def parts_of(settings: Settings) -> Parts:
     """What decides in a home with these settings; needs neither encoder nor index. Raises BadInput as loading does."""
     from orchestrator.calibration import read_calibration
     from orchestrator.confidence import RULE
-    from orchestrator.gateway.gateway import GatewayConfig
-    from orchestrator.gateway.limits import read_limits
-    from orchestrator.gateway.prices import DEFAULT_PRICES, read_prices
-    from orchestrator.gateway.routes import DEFAULT_ROUTES, read_routes
+    from orchestrator.governance import gateway_config, model_files
     from orchestrator.policy.engine import PolicyConfig, load_policy
     from orchestrator.services import screening_policy
 
-    prices = read_prices(_file(settings.prices_file, settings.home / "prices.yaml") or DEFAULT_PRICES)
-    limits = _file(settings.limits_file, settings.home / "limits.yaml")
     calibration = read_calibration(settings.calibration_path)
     fits = calibration is not None and calibration.rule == RULE.version
     return Parts(
         policy=load_policy(PolicyConfig(folder=settings.policies_folder)),
-        routes=read_routes(prices, _file(settings.routes_file, settings.home / "routes.yaml") or DEFAULT_ROUTES),
+        routes=model_files(settings)[0],
         screening=screening_policy(settings),
         evidence_k=settings.evidence_k,
         restore=RestorePolicy(
             everyone=frozenset(settings.personal_data_for_everyone), roles=settings.personal_data_for_roles
         ),
-        gateway=GatewayConfig(limits=read_limits(limits) if limits else ()),
+        gateway=gateway_config(settings),
         judge=Judge(calibration=calibration if fits else None),
     )
-
-
-def _file(named: Path | None, usual: Path) -> Path | None:
-    return named or (usual if usual.is_file() else None)
 
 
 def explain(workflow: Workflow, parts: Parts) -> tuple[Explained, ...]:

@@ -18,7 +18,7 @@ from orchestrator.workflows import ASK, WORKFLOWS
 if TYPE_CHECKING:
     from orchestrator.audit.custody import Custody
     from orchestrator.conversations import Conversations
-    from orchestrator.gateway.gateway import Gateway
+    from orchestrator.gateway.gateway import Gateway, GatewayConfig
     from orchestrator.gateway.prices import PriceTable
     from orchestrator.gateway.routes import Demand, ModelRoute, Routes
     from orchestrator.kept_answers import KeptAnswers
@@ -112,12 +112,10 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
 
     Raises BadInput for a routes, prices or limits file that cannot be used.
     """
-    from orchestrator.gateway.gateway import Gateway, GatewayConfig
-    from orchestrator.gateway.limits import read_limits
+    from orchestrator.gateway.gateway import Gateway
     from orchestrator.gateway.providers.opening import provider_factory
 
     routes, prices = model_files(settings)
-    limits = _own_file(settings.limits_file, settings.home / "limits.yaml")
     secrets = open_secrets(settings)
     usable = [one for one in routes.routes if one.credential is None or secrets.has(one.credential, ASK.name)]
     allowed = allowed_hosts(settings, usable)
@@ -128,7 +126,7 @@ async def open_gateway(settings: Settings, governance: Governance) -> AsyncItera
         book=governance.usage.book,
         providers=provider_factory(secrets, allowed, ASK.name),
         credentials=lambda name: secrets.has(name, ASK.name),
-        config=GatewayConfig(limits=read_limits(limits) if limits else ()),
+        config=gateway_config(settings),
     )
     await asyncio.to_thread(governance.usage.expire, datetime.now(UTC))  # what processes that died had reserved
     try:
@@ -144,6 +142,15 @@ def model_files(settings: Settings) -> tuple[Routes, PriceTable]:
 
     prices = read_prices(_own_file(settings.prices_file, settings.home / "prices.yaml") or DEFAULT_PRICES)
     return read_routes(prices, _own_file(settings.routes_file, settings.home / "routes.yaml") or DEFAULT_ROUTES), prices
+
+
+def gateway_config(settings: Settings) -> GatewayConfig:
+    """How the gateway of the settings behaves; raises BadInput for a limits file that cannot be used."""
+    from orchestrator.gateway.gateway import GatewayConfig
+    from orchestrator.gateway.limits import read_limits
+
+    limits = _own_file(settings.limits_file, settings.home / "limits.yaml")
+    return GatewayConfig(limits=read_limits(limits) if limits else ())
 
 
 def allowed_hosts(settings: Settings, routes: Iterable[ModelRoute]) -> AllowList:
