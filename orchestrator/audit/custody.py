@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 from ingest.errors import DependencyDown
 from orchestrator.audit.appending import Appender
 from orchestrator.audit.chain import NO_RUN, Event, NewEvent, Statement, canonical, read_statement, salted, unpacked
-from orchestrator.audit.keys import AuditKeys, KeyFolder
+from orchestrator.audit.keys import AuditKeys
 from orchestrator.audit.port import EventKind, Json, Write
 from orchestrator.audit.subject_keys import SubjectKeys, open_artefact
 from orchestrator.audit.witness import Witness
@@ -36,11 +36,6 @@ class CustodyConfig:
     witness: Path  # file beside the database that remembers every signed head and checkpoint
     checkpoint_every: int = 1_000  # events; a proof of inclusion then has ten hashes
     max_group: int = 256  # runs that share a commit, so that no caller waits long for others
-
-    @classmethod
-    def at_home(cls, home: Path) -> Self:
-        """The witness file is `audit/checkpoints.jsonl` at home."""
-        return cls(witness=home / "audit" / "checkpoints.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,11 +339,6 @@ class Custody:
         """As `_remember`; when the file cannot be written, what is committed stays so, and the next flush fails."""
         with contextlib.suppress(DependencyDown):
             self._remember(made)
-
-
-def open_custody(database: Database, home: Path, *, keys: AuditKeys | None = None) -> Custody:
-    """The record of a home's database, with the keys in its folder `keys` where no others are given."""
-    return Custody(database, keys or KeyFolder(home / "keys"), CustodyConfig.at_home(home))
 
 
 def read_event(row: EventRow) -> Event:

@@ -21,9 +21,8 @@ from api import audit, problems
 from api.cli.audit import command
 from ingest.errors import BadInput
 from ingest.tags import Classification
-from orchestrator.audit.custody import open_custody
 from orchestrator.audit.verify_bundle import Invalid, verify
-from orchestrator.governance import open_governance, runs_of
+from orchestrator.governance import open_custody_of, open_governance, runs_of
 from orchestrator.services import open_record
 from orchestrator.settings import Settings
 from orchestrator.store.runs import RunRow, Use
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     settings = Settings(home=tmp_path / "home")
-    with open_record(settings) as database, open_custody(database, settings.home) as custody:
+    with open_record(settings) as database, open_custody_of(settings, database) as custody:
         ask(custody, "r1")
         ask(custody, "r2", tenant="other")
     return settings
@@ -67,7 +66,7 @@ def test_verify_says_what_is_wrong_and_exits_with_1(settings: Settings) -> None:
 def test_a_checkpoint_kept_elsewhere_tells_of_an_older_database(settings: Settings, tmp_path: Path) -> None:
     """`checkpoint --out` writes what `verify --against` takes, even when everything at home is put back."""
     files = {path: path.read_bytes() for path in settings.home.rglob("*") if path.is_file()}
-    with open_record(settings) as database, open_custody(database, settings.home) as custody:
+    with open_record(settings) as database, open_custody_of(settings, database) as custody:
         ask(custody, "r3")
     kept = tmp_path / "kept.jsonl"
     assert call(settings, "checkpoint", "--out", str(kept)).exit_code == 0
@@ -113,7 +112,7 @@ def test_keys_are_shown_and_rotated(settings: Settings, tmp_path: Path) -> None:
     assert before["signs"] != after["signs"]
     assert set(after["keys"]) == {before["signs"], after["signs"]}
     assert call(settings, "verify").exit_code == 0
-    with open_record(settings) as database, open_custody(database, settings.home) as custody:
+    with open_record(settings) as database, open_custody_of(settings, database) as custody:
         (event,) = custody.latest("", kind="setting_changed")
         head = custody.checkpoint()
     assert event.facts["value"] == after["signs"]
